@@ -1,0 +1,89 @@
+"""Weights and training state on disk: whole or not there, and readable without running code."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from synth.errors import InputError
+
+_PREFIX = "step-"
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file atomically; its folder is made if need be."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".tmp")
+    with temporary.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+def save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
+    """Write named tensors as safetensors, atomically."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".tmp")
+    plain = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
+    save_file(plain, temporary)
+    os.replace(temporary, path)
+
+
+def load_tensors(path: Path) -> dict[str, Tensor]:
+    """Named tensors of a safetensors file.
+
+    Raises:
+        InputError: missing file, or not a safetensors file.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: no such weights; train the method first")
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise InputError(f"{path}: not a safetensors file ({error}); train again or restore it") from None
+
+
+def save_state(workdir: Path, step: int, tensors: dict[str, Tensor], optimisers: list[Any]) -> None:
+    """Keep the training state after ``step`` steps as one folder; older ones are removed."""
+    final = workdir / f"{_PREFIX}{step:08d}"
+    temporary = workdir / f".{final.name}.tmp"
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    save_tensors(temporary / "networks.safetensors", tensors)
+    torch.save(optimisers, temporary / "optimisers.pt")
+    write_text(temporary / "state.json", json.dumps({"step": step}))
+    if final.exists():
+        shutil.rmtree(temporary)
+    else:
+        os.replace(temporary, final)
+    for old in _states(workdir):
+        if old != final:
+            shutil.rmtree(old)
+
+
+def load_state(workdir: Path) -> tuple[int, dict[str, Tensor], list[Any]] | None:
+    """The newest state of a training: (step, tensors, optimiser states); None when there is none."""
+    states = _states(workdir)
+    if not states:
+        return None
+    folder = states[-1]
+    step = json.loads((folder / "state.json").read_text())["step"]
+    optimisers = torch.load(folder / "optimisers.pt", weights_only=True, map_location="cpu")
+    return step, load_tensors(folder / "networks.safetensors"), optimisers
+
+
+def clear_states(workdir: Path) -> None:
+    """Remove what only an unfinished training needs."""
+    for folder in _states(workdir):
+        shutil.rmtree(folder)
+
+
+def _states(workdir: Path) -> list[Path]:
+    return sorted(p for p in workdir.glob(f"{_PREFIX}*") if p.is_dir()) if workdir.is_dir() else []

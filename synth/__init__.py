@@ -1,0 +1,1 @@
+"""Data sets of occluded people with amodal ground truth: sources, composition, storage."""
