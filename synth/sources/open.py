@@ -1,0 +1,117 @@
+"""From the sources a recipe names to sources that can be read."""
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from synth import recipe
+from synth.errors import InputError
+from synth.sources.base import OccluderSource, PersonSource
+from synth.sources.builtin import BuiltinOccluders, BuiltinPeople
+from synth.sources.ccp import CcpPeople
+from synth.sources.coco import CocoOccluders, CocoPeople
+from synth.sources.folder import FolderOccluders, FolderPeople
+
+VARIABLE = "HDEOCC_DATA"
+_USUAL = Path("..") / "shared" / "data"
+
+
+def data_root(option: str | os.PathLike[str] | None = None) -> Path:
+    """The folder that the paths of a recipe are relative to.
+
+    In order: ``option``; the environment variable HDEOCC_DATA; ``../shared/data`` from the
+    working directory, then from the repository.
+
+    Raises:
+        InputError: what was given is no folder, or nothing was given and nothing is found.
+    """
+    for given, what in ((option, "--data"), (os.environ.get(VARIABLE), VARIABLE)):
+        if given:
+            if not Path(given).is_dir():
+                raise InputError(f"{what} {given}: no such folder; give the folder of the photos")
+            return Path(given)
+    repository = Path(__file__).resolve().parents[2]
+    for start in (Path.cwd(), repository):
+        if (start / _USUAL).is_dir():
+            return (start / _USUAL).resolve()
+    raise InputError(f"no folder of photos found; give it with --data DIR or in {VARIABLE}")
+
+
+def open_people(
+    spec: recipe.PeopleSpec,
+    data_root: str | os.PathLike[str] | None = None,
+    name: str | None = None,
+) -> PersonSource:
+    """The people of one entry of a recipe.
+
+    Args:
+        spec: the entry.
+        data_root: see `data_root`; not looked for when the entry needs no files under it.
+        name: what to call the source instead of its kind; see `source_names`.
+
+    Raises:
+        InputError: its files are missing or malformed, or nobody is usable.
+    """
+    source: PersonSource
+    if isinstance(spec, recipe.BuiltinPeople):
+        source = BuiltinPeople(spec)
+    elif isinstance(spec, recipe.CcpPeople):
+        source = CcpPeople(spec, _root(data_root, spec.path))
+    elif isinstance(spec, recipe.CocoPeople):
+        source = CocoPeople(spec, _root(data_root, spec.annotations, spec.images))
+    else:
+        source = FolderPeople(spec, _root(data_root, spec.images, spec.masks, spec.parsings))
+    source.name = name or spec.source
+    return source
+
+
+def open_occluders(
+    spec: recipe.OccluderSpec,
+    data_root: str | os.PathLike[str] | None = None,
+    name: str | None = None,
+) -> OccluderSource:
+    """The cut-outs of one entry of a recipe; arguments and errors as `open_people`."""
+    source: OccluderSource
+    if isinstance(spec, recipe.BuiltinOccluders):
+        source = BuiltinOccluders(spec)
+    elif isinstance(spec, recipe.CocoOccluders):
+        source = CocoOccluders(spec, _root(data_root, spec.annotations, spec.images))
+    else:
+        source = FolderOccluders(spec, _root(data_root, spec.images, spec.masks))
+    source.name = name or spec.source
+    return source
+
+
+def open_all_people(
+    specs: Sequence[recipe.PeopleSpec], data_root: str | os.PathLike[str] | None = None
+) -> list[PersonSource]:
+    """All people of a recipe, each source under a name of its own."""
+    names = source_names(specs)
+    return [open_people(s, data_root, n) for s, n in zip(specs, names, strict=True)]
+
+
+def open_all_occluders(
+    specs: Sequence[recipe.OccluderSpec], data_root: str | os.PathLike[str] | None = None
+) -> list[OccluderSource]:
+    """All occluders of a recipe, each source under a name of its own."""
+    names = source_names(specs)
+    return [open_occluders(s, data_root, n) for s, n in zip(specs, names, strict=True)]
+
+
+def source_names(specs: Sequence[recipe.PeopleSpec | recipe.OccluderSpec]) -> list[str]:
+    """Unique names in order: the kind, then kind-2, kind-3 where a recipe has several of one."""
+    seen: Counter[str] = Counter()
+    names = []
+    for spec in specs:
+        seen[spec.source] += 1
+        count = seen[spec.source]
+        names.append(spec.source if count == 1 else f"{spec.source}-{count}")
+    return names
+
+
+def _root(given: str | os.PathLike[str] | None, *paths: str | None) -> Path:
+    """The data root, asked for only when a path is relative to it."""
+    if all(Path(path).is_absolute() for path in paths if path is not None):
+        return Path()
+    return data_root(given)

@@ -1,0 +1,311 @@
+"""What every compared method must hold: one test class, inherited by a class for each method.
+
+    class TestTelea(ContentConformance):
+        method = Telea
+
+    class TestPix2PixMask(LearnedConformance):
+        method = Pix2PixMask
+
+    class TestPix2PixContent(LearnedConformance, ContentConformance):
+        method = Pix2PixContent
+
+A class inherits :class:`ContentConformance` on the content track and :class:`LearnedConformance`
+when its method is learned; leaving one out fails the first test. A method that needs others
+fitted before it gives them in :meth:`MethodConformance.upstream`.
+"""
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import pytest
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from hdeocc import train as loop
+from hdeocc.augment import NO_AUGMENTATION
+from hdeocc.batch import INPUTS, Batch, UndeclaredInput, collate
+from hdeocc.learned import Adversarial, Learned
+from hdeocc.method import Budget, FitData, Method
+from synth.sample import Sample
+from tests.fakes import make_samples
+
+
+def cpu_fabric() -> Fabric:
+    """One CPU, full precision."""
+    return Fabric(accelerator="cpu", devices=1, precision="32-true")
+
+
+class MethodConformance:
+    """Tests of any method; set ``method``, and what else differs from the defaults below."""
+
+    method: ClassVar[type[Method]]
+    size: ClassVar[int] = 64
+    # Largest difference that batch size, saving or the machine's arithmetic may make.
+    tolerance: ClassVar[float] = 1e-5
+
+    def make(self, seed: int = 0) -> Method:
+        """An unfitted method whose weights come from ``seed``."""
+        torch.manual_seed(seed)
+        return self.method("quick")
+
+    def upstream(self) -> dict[str, Method]:
+        """The methods that ``method.upstream`` names, by "track.name"."""
+        return {}
+
+    def data(self, samples: list[Sample], workdir: Path | None = None) -> FitData:
+        """Training data of the given samples; the first of them also validate."""
+        return FitData(samples, samples[:1], workdir, self.upstream())
+
+    @pytest.fixture(scope="class")
+    def samples(self) -> list[Sample]:
+        return make_samples(4, self.size, np.random.default_rng(0))
+
+    @pytest.fixture(scope="class")
+    def batch(self, samples: list[Sample]) -> Batch:
+        return collate(samples)
+
+    @pytest.fixture(scope="class")
+    def fitted(self, samples: list[Sample]) -> Method:
+        """The method after two steps: a state that no initialisation has."""
+        return self.fit_two_steps(samples)
+
+    def fit_two_steps(self, samples: list[Sample], workdir: Path | None = None) -> Method:
+        """A new method, fitted for two steps under one seed."""
+        method = self.make()
+        budget = Budget(samples=8, batch=4, precision="32-true")
+        method.fit(self.data(samples, workdir), budget, cpu_fabric())
+        return method
+
+    def test_it_declares_what_it_is(self) -> None:
+        assert self.method.track in ("mask", "content")
+        assert self.method.title
+        assert self.method.consumes and self.method.consumes <= set(INPUTS)
+        assert isinstance(self, ContentConformance) == (self.method.track == "content")
+        assert isinstance(self, LearnedConformance) == self.method.learned
+        assert set(self.upstream()) == set(self.method.upstream)
+
+    @pytest.mark.parametrize("count", [1, 3])
+    def test_shape_and_range(self, fitted: Method, batch: Batch, count: int) -> None:
+        prediction = predict(fitted, part(batch, 0, count))
+        channels = 1 if fitted.track == "mask" else 3
+        assert prediction.shape == (count, channels, self.size, self.size)
+        assert prediction.dtype == torch.float32
+        assert prediction.device.type == "cpu" and not prediction.requires_grad
+        assert bool(torch.isfinite(prediction).all())
+        assert float(prediction.min()) >= 0 and float(prediction.max()) <= 1
+
+    def test_the_same_seed_gives_the_same_prediction(
+        self, fitted: Method, samples: list[Sample], batch: Batch
+    ) -> None:
+        first = predict(fitted, batch)
+        assert torch.equal(first, predict(fitted, batch)), "predicting draws or changes something"
+        assert torch.equal(first, predict(self.fit_two_steps(samples), batch))
+
+    def test_a_prediction_does_not_depend_on_its_batch(self, fitted: Method, batch: Batch) -> None:
+        together = predict(fitted, batch)
+        alone = [predict(fitted, part(batch, i, i + 1)) for i in range(len(batch))]
+        assert_close(together, torch.cat(alone), self.tolerance)
+
+    def test_predicting_leaves_the_batch_as_it_was(self, fitted: Method, batch: Batch) -> None:
+        before = {name: tensor.clone() for name, tensor in batch.fields.items()}
+        predict(fitted, batch)
+        assert all(torch.equal(batch.fields[name], tensor) for name, tensor in before.items())
+
+    def test_saved_and_loaded_it_predicts_the_same(
+        self, fitted: Method, batch: Batch, tmp_path: Path
+    ) -> None:
+        fitted.save(tmp_path)
+        again = self.make(seed=1)
+        again.load(tmp_path)
+        # Not to the bit: a trained network's weights lie in another memory format.
+        assert_close(predict(fitted, batch), predict(again, batch), self.tolerance)
+        assert again.parameters_used() == fitted.parameters_used()
+
+    def test_it_reads_what_it_declares_and_nothing_else(self, fitted: Method, batch: Batch) -> None:
+        given = fitted.predict(batch.only(fitted.consumes))
+        assert torch.equal(given, fitted.predict(batch)), "the full batch changes the prediction"
+        for name in sorted(fitted.consumes):
+            with pytest.raises(UndeclaredInput, match=name):
+                fitted.predict(batch.only(fitted.consumes - {name}))
+
+    def test_it_survives_empty_and_full_masks(self, fitted: Method, batch: Batch) -> None:
+        """In a full pipeline the masks are predictions, and may be anything."""
+        for modal, amodal in ((0.0, 0.0), (0.0, 1.0), (1.0, 1.0), (1.0, 0.0)):
+            masks = {
+                "initial": torch.full_like(batch.initial, modal),
+                "modal": torch.full_like(batch.modal, modal),
+                "amodal": torch.full_like(batch.amodal, amodal),
+            }
+            prediction = predict(fitted, batch.replace(**masks))
+            assert bool(torch.isfinite(prediction).all()), (modal, amodal)
+
+
+class ContentConformance(MethodConformance):
+    """Beside the above: the hole is unknown, so nothing may be learned from its pixels."""
+
+    def test_pixels_in_the_hole_are_not_read(self, fitted: Method, batch: Batch) -> None:
+        fitted, hole = shaken(fitted), hole_of(batch)
+        noise = torch.rand(batch.image.shape, generator=torch.Generator().manual_seed(0))
+        other = batch.replace(image=torch.where(hole, noise.round(), batch.image))
+        assert torch.equal(predict(fitted, batch), predict(fitted, other))
+
+
+class LearnedConformance(MethodConformance):
+    """Beside the above: gradients reach every weight, and a few samples can be learned by heart."""
+
+    method: ClassVar[type[Learned]]
+    learn_steps: ClassVar[int] = 80
+    learn_lr: ClassVar[float] = 2e-3
+    # What training must achieve on four samples: share of the error before it that may be left.
+    learn_left: ClassVar[float] = 0.5
+
+    def prepared(self, samples: list[Sample]) -> Learned:
+        """A new method that is ready for its first step."""
+        method = self.make()
+        assert isinstance(method, Learned)
+        method.prepare(self.data(samples), Budget(samples=8, batch=4))
+        return method
+
+    def test_every_weight_gets_gradient(self, samples: list[Sample], batch: Batch) -> None:
+        """Within three steps, because gates that start at zero open only after the first."""
+        nets = self.prepared(samples).nets.train()
+        optimiser = torch.optim.Adam([p for p in nets.parameters() if p.requires_grad], 1e-3)
+        dead = {name for name, p in nets.named_parameters() if p.requires_grad}
+        for _ in range(3):
+            optimiser.zero_grad()
+            backward_both(nets, batch)
+            dead -= {name for name, p in nets.named_parameters() if has_gradient(p)}
+            optimiser.step()
+        assert not dead
+
+    @pytest.mark.parametrize("name", ["clean", "parsing"])
+    def test_unknown_labels_teach_nothing(
+        self, samples: list[Sample], batch: Batch, name: str
+    ) -> None:
+        """Whatever stands in ``clean`` or ``parsing`` where it is unknown, gradients are equal."""
+        unknown = torch.tensor([True, False, True, False])
+        label, flag = batch.fields[name], batch.fields[f"has_{name}"]
+        gradients = []
+        for filler in (label.flip(0), torch.zeros_like(label)):
+            where = unknown.view(-1, *[1] * (label.dim() - 1))
+            fields = {name: torch.where(where, filler, label), f"has_{name}": flag & ~unknown}
+            nets = self.prepared(samples).nets.train()
+            torch.manual_seed(0)
+            backward_both(nets, batch.replace(**fields))
+            gradients.append([p.grad for p in nets.parameters() if p.grad is not None])
+        for one, other in zip(*gradients, strict=True):
+            assert_close(one, other, 1e-6 + 1e-4 * float(one.abs().max()))
+
+    def test_a_batch_without_any_labels_is_harmless(
+        self, samples: list[Sample], batch: Batch
+    ) -> None:
+        nobody = torch.zeros(len(batch), dtype=torch.bool)
+        nets = self.prepared(samples).nets.train()
+        backward_both(nets, batch.replace(has_clean=nobody, has_parsing=nobody))
+        gradients = [p.grad for p in nets.parameters() if p.grad is not None]
+        assert all(bool(torch.isfinite(gradient).all()) for gradient in gradients)
+
+    def test_it_learns_four_samples(self, samples: list[Sample], batch: Batch) -> None:
+        before = error(self.prepared(samples), batch)
+        method = self.make()
+        assert isinstance(method, Learned)
+        budget = Budget(4 * self.learn_steps, batch=4, lr=self.learn_lr, precision="32-true")
+        loop.train(method, self.data(samples), budget, cpu_fabric(), NO_AUGMENTATION)
+        assert error(method, batch) < self.learn_left * before
+
+    def test_a_killed_fit_goes_on_to_the_same_prediction(
+        self,
+        fitted: Method,
+        samples: list[Sample],
+        batch: Batch,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        step = loop.train_step
+        monkeypatch.setattr(loop, "train_step", dies_after(1, step))
+        with pytest.raises(KeyboardInterrupt):
+            self.fit_two_steps(samples, tmp_path)
+        monkeypatch.setattr(loop, "train_step", step)
+        resumed = self.fit_two_steps(samples, tmp_path)
+        assert torch.equal(predict(resumed, batch), predict(fitted, batch))
+
+
+def predict(method: Method, batch: Batch) -> Tensor:
+    """A prediction from exactly what the method declares."""
+    return method.predict(batch.only(method.consumes))
+
+
+def part(batch: Batch, start: int, stop: int) -> Batch:
+    """Samples ``start`` to ``stop`` of a batch."""
+    return Batch(batch.ids[start:stop], {k: v[start:stop] for k, v in batch.fields.items()})
+
+
+def hole_of(batch: Batch) -> Tensor:
+    """The invisible part, (B, 1, H, W) bool."""
+    return (batch.amodal > 0.5) & ~(batch.modal > 0.5)
+
+
+def error(method: Method, batch: Batch) -> float:
+    """Content: mean L1 in the holes. Masks: 1 minus the mean IoU."""
+    prediction = predict(method, batch)
+    if method.track == "content":
+        difference = (prediction - batch.clean).abs().mean(dim=1, keepdim=True)
+        return float(difference[hole_of(batch)].mean())
+    found, truth = prediction > 0.5, batch.amodal > 0.5
+    common = (found & truth).sum(dim=(1, 2, 3)) / (found | truth).sum(dim=(1, 2, 3))
+    return float(1 - common.mean())
+
+
+def shaken(method: Method) -> Method:
+    """A copy with noise on every weight, so that no gate or head is still near its zero start."""
+    if not isinstance(method, Learned):
+        return method
+    copied = copy.deepcopy(method)
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in copied.nets.generator.parameters():
+            parameter.add_(torch.randn(parameter.shape, generator=generator), alpha=0.1)
+    return copied
+
+
+def backward_both(nets: Adversarial, batch: Batch) -> None:
+    """Gradients of one generator step and one discriminator step, as the loop takes them."""
+    discriminator = nets.discriminator
+    if discriminator is not None:
+        discriminator.requires_grad_(False)
+    terms, made = nets.generator_step(batch)
+    torch.stack([term.float() for term in terms.values()]).sum().backward()
+    if discriminator is not None:
+        discriminator.requires_grad_(True)
+        more = nets.discriminator_step(batch, {k: v.detach() for k, v in made.items()})
+        torch.stack([term.float() for term in more.values()]).sum().backward()
+
+
+def has_gradient(parameter: Tensor) -> bool:
+    """Whether any of a parameter's numbers has a gradient other than zero."""
+    return parameter.grad is not None and bool((parameter.grad != 0).any())
+
+
+def dies_after(
+    steps: int, step: Callable[..., dict[str, float]]
+) -> Callable[..., dict[str, float]]:
+    """The step function of the training loop, interrupted when called once more than ``steps``."""
+    calls = 0
+
+    def dying(*args: object) -> dict[str, float]:
+        nonlocal calls
+        calls += 1
+        if calls > steps:
+            raise KeyboardInterrupt
+        return step(*args)
+
+    return dying
+
+
+def assert_close(one: Tensor, other: Tensor, tolerance: float) -> None:
+    """Fail when any two numbers are further apart than ``tolerance``."""
+    torch.testing.assert_close(one, other, atol=tolerance, rtol=0)
