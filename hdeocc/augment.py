@@ -113,7 +113,9 @@ def _warped(sample: Sample, rng: np.random.Generator, how: Augmentation) -> Samp
         return cv2.warpAffine(array, matrix, (size, size), flags=cv2.INTER_LINEAR)
 
     def labels(array: np.ndarray) -> np.ndarray:
-        warped = cv2.warpAffine(array.astype(np.uint8), matrix, (size, size), flags=cv2.INTER_NEAREST)
+        warped = cv2.warpAffine(
+            array.astype(np.uint8), matrix, (size, size), flags=cv2.INTER_NEAREST
+        )
         return warped.astype(array.dtype)
 
     amodal = labels(sample.amodal)

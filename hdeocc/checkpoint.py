@@ -47,7 +47,9 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
     try:
         return load_file(path)
     except SafetensorError as error:
-        raise InputError(f"{path}: not a safetensors file ({error}); train again or restore it") from None
+        raise InputError(
+            f"{path}: not a safetensors file ({error}); train again or restore it"
+        ) from None
 
 
 def save_state(workdir: Path, step: int, tensors: dict[str, Tensor], optimisers: list[Any]) -> None:
@@ -69,7 +71,7 @@ def save_state(workdir: Path, step: int, tensors: dict[str, Tensor], optimisers:
 
 
 def load_state(workdir: Path) -> tuple[int, dict[str, Tensor], list[Any]] | None:
-    """The newest state of a training: (step, tensors, optimiser states); None when there is none."""
+    """The newest state of a training, (step, tensors, optimiser states); None where none is."""
     states = _states(workdir)
     if not states:
         return None

@@ -94,6 +94,7 @@ class Method(ABC):
 
     def fit(self, data: FitData, budget: Budget, fabric: "Fabric") -> None:
         """Learn from ``data`` within ``budget``; methods that learn nothing keep this one."""
+        return
 
     @abstractmethod
     def predict(self, batch: "Batch") -> "Tensor":
@@ -104,9 +105,11 @@ class Method(ABC):
 
     def save(self, folder: Path) -> None:
         """Write what :meth:`load` needs into ``folder``; nothing for methods without weights."""
+        return
 
     def load(self, folder: Path) -> None:
         """Restore a fitted method from ``folder``."""
+        return
 
     def parameters_used(self) -> int:
         """Parameters that take part in a prediction."""
@@ -143,7 +146,9 @@ def check_names(track: str, names: Sequence[str], where: str) -> None:
     for name in names:
         if name not in known:
             close = get_close_matches(name, known, 3, 0.4)
-            hint = f"did you mean {' or '.join(close)}?" if close else f"there are: {', '.join(known)}"
+            hint = (
+                f"did you mean {' or '.join(close)}?" if close else f"there are: {', '.join(known)}"
+            )
             raise InputError(f"{where}: no method {name!r} on the {track} track; {hint}")
 
 
@@ -152,7 +157,9 @@ def method_class(track: str, name: str) -> type[Method]:
     check_names(track, [name], "methods")
     loaded = entries(track)[f"{track}.{name}"].load()
     if not (isinstance(loaded, type) and issubclass(loaded, Method)):
-        raise InputError(f"entry point {track}.{name} names {loaded!r}, which is not a Method class")
+        raise InputError(
+            f"entry point {track}.{name} names {loaded!r}, which is not a Method class"
+        )
     return loaded
 
 

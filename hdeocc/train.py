@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 CHECKPOINT_SECONDS = 60.0
 WARMUP_SHARE = 0.03
+AUGMENTATION = Augmentation()
 
 
 def train(
@@ -29,7 +30,7 @@ def train(
     data: FitData,
     budget: Budget,
     fabric: "Fabric",
-    augmentation: Augmentation = Augmentation(),
+    augmentation: Augmentation = AUGMENTATION,
 ) -> None:
     """Train ``method.nets`` on ``data.train``; afterwards they hold the averaged weights.
 
@@ -74,9 +75,7 @@ def train(
         checkpoint.clear_states(data.workdir)
 
 
-def train_step(
-    state: "_State", batch: Batch, budget: Budget, fabric: "Fabric"
-) -> dict[str, float]:
+def train_step(state: "_State", batch: Batch, budget: Budget, fabric: "Fabric") -> dict[str, float]:
     """One step of the generator, then one of the discriminator; returns the loss terms."""
     # Dropout and other draws depend on (seed, step) alone, so that a resumed run repeats them.
     torch.manual_seed(budget.seed * 1_000_003 + state.step)
@@ -97,9 +96,7 @@ def train_step(
     return {name: float(value.detach()) for name, value in terms.items()}
 
 
-def _update(
-    terms: Terms, optimiser: Any, module: nn.Module, clip: float, fabric: "Fabric"
-) -> None:
+def _update(terms: Terms, optimiser: Any, module: nn.Module, clip: float, fabric: "Fabric") -> None:
     optimiser.zero_grad(set_to_none=True)
     fabric.backward(torch.stack([term.float() for term in terms.values()]).sum())
     nn.utils.clip_grad_norm_(module.parameters(), clip, error_if_nonfinite=True)
@@ -112,7 +109,7 @@ def _freeze(module: nn.Module | None, frozen: bool) -> None:
 
 
 def learning_rate(step: int, steps: int, peak: float) -> float:
-    """Linear warm-up over the first 3 % of the steps, then half a cosine down to 1 % of the peak."""
+    """Linear warm-up over the first 3 % of the steps, then a half cosine to 1 % of the peak."""
     warmup = max(1, round(WARMUP_SHARE * steps))
     if step < warmup:
         return peak * (step + 1) / warmup
@@ -135,7 +132,11 @@ class _State:
 
     @classmethod
     def start(cls, method: Learned, budget: Budget, fabric: "Fabric") -> "_State":
-        nets = method.nets.to(memory_format=torch.channels_last)
+        nets = method.nets
+        for module in nets.modules():  # oneDNN and cuDNN are fastest on channels-last weights
+            for weight in module.parameters(recurse=False):
+                if weight.dim() == 4:
+                    weight.data = weight.data.contiguous(memory_format=torch.channels_last)
         generator = torch.optim.AdamW(
             [p for p in nets.generator.parameters() if p.requires_grad],
             budget.lr,
@@ -156,11 +157,15 @@ class _State:
         return cls(nets, wrapped, optimisers[0], other, method.discriminator_lr, ema)
 
     def _optimisers(self) -> list[Any]:
-        return [o for o in (self.generator_optimiser, self.discriminator_optimiser) if o is not None]
+        return [
+            o for o in (self.generator_optimiser, self.discriminator_optimiser) if o is not None
+        ]
 
     def set_learning_rate(self, budget: Budget) -> None:
         self.learning_rate = learning_rate(self.step, budget.steps, budget.lr)
-        for optimiser, factor in zip(self._optimisers(), (1.0, self.discriminator_lr), strict=False):
+        for optimiser, factor in zip(
+            self._optimisers(), (1.0, self.discriminator_lr), strict=False
+        ):
             for group in optimiser.param_groups:
                 group["lr"] = self.learning_rate * factor
 
@@ -177,7 +182,9 @@ class _State:
     def save(self, workdir: Path) -> None:
         tensors = {f"nets.{k}": v for k, v in self.nets.state_dict().items()}
         tensors |= {f"ema.{k}": v for k, v in self.ema.items()}
-        checkpoint.save_state(workdir, self.step, tensors, [o.state_dict() for o in self._optimisers()])
+        checkpoint.save_state(
+            workdir, self.step, tensors, [o.state_dict() for o in self._optimisers()]
+        )
 
     def resume(self, workdir: Path | None) -> None:
         found = checkpoint.load_state(workdir) if workdir else None

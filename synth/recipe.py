@@ -115,7 +115,9 @@ class Splits(_Strict):
     val: float = Field(0.1, ge=0, lt=1)
     test: float = Field(0.2, ge=0, lt=1)
     seed: int = 0
-    per_person: int = Field(3, ge=1, description="composites in a row that share one val/test person")
+    per_person: int = Field(
+        3, ge=1, description="composites in a row that share one val/test person"
+    )
 
     @model_validator(mode="after")
     def _some_left_to_train(self) -> "Splits":
@@ -140,7 +142,9 @@ class Occlusion(_Strict):
         for name in ("hidden", "overlap", "scale"):
             low, high = getattr(self, name)
             if not 0 <= low < high or (name != "scale" and high > 1):
-                raise ValueError(f"occlusion.{name} = [{low}, {high}] is not a rising range in [0, 1]")
+                raise ValueError(
+                    f"occlusion.{name} = [{low}, {high}] is not a rising range in [0, 1]"
+                )
         return self
 
 
@@ -186,7 +190,9 @@ def _scaled(counts: Counts, total: int) -> Counts:
 def bundled() -> list[str]:
     """Names of the recipes that come with the package."""
     folder = resources.files("synth") / "recipes"
-    return sorted(p.name.removesuffix(".toml") for p in folder.iterdir() if p.name.endswith(".toml"))
+    return sorted(
+        p.name.removesuffix(".toml") for p in folder.iterdir() if p.name.endswith(".toml")
+    )
 
 
 def load_recipe(name_or_path: str | Path) -> Recipe:
@@ -198,7 +204,9 @@ def load_recipe(name_or_path: str | Path) -> Recipe:
     path = Path(name_or_path)
     if path.suffix == ".toml":
         if not path.is_file():
-            raise InputError(f"{path}: no such recipe file; give a .toml file or one of: {_names()}")
+            raise InputError(
+                f"{path}: no such recipe file; give a .toml file or one of: {_names()}"
+            )
         return parse_recipe(path.read_text(encoding="utf-8"), str(path))
     name = str(name_or_path)
     if name not in bundled():
@@ -235,6 +243,15 @@ def _first_fault(error: ValidationError) -> str:
 
 
 def _all_keys(model: type[BaseModel]) -> set[str]:
-    models: list[type[BaseModel]] = [model, Counts, Splits, Occlusion, Initial, BuiltinPeople, CocoPeople, CcpPeople]
+    models: list[type[BaseModel]] = [
+        model,
+        Counts,
+        Splits,
+        Occlusion,
+        Initial,
+        BuiltinPeople,
+        CocoPeople,
+        CcpPeople,
+    ]
     models += [FolderPeople, BuiltinOccluders, CocoOccluders, FolderOccluders]
     return {key for m in models for key in m.model_fields}

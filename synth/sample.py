@@ -96,6 +96,6 @@ def _content_faults(sample: Sample) -> list[str]:
             faults.append(f"parsing label {int(sample.parsing.max())} is not in LIP-20")
         if ((sample.parsing > 0) & ~sample.amodal).any():
             faults.append("parsing labels outside the amodal mask")
-    if not (0.0 <= float(sample.initial.min()) and float(sample.initial.max()) <= 1.0):
+    if not (float(sample.initial.min()) >= 0.0 and float(sample.initial.max()) <= 1.0):
         faults.append("initial mask outside [0, 1]")
     return faults

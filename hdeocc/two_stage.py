@@ -1,0 +1,310 @@
+"""Our two-stage model as two methods: refined mask completion, parsing guided content recovery.
+
+Stage 2 is guided by the parsing that stage 1 predicts, so that it needs no labels at test time;
+in training the true parsing takes turns with the predicted one where it is known.
+"""
+
+import logging
+from dataclasses import dataclass, replace
+from typing import ClassVar, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from hdeocc import losses
+from hdeocc.batch import Batch
+from hdeocc.content_recovery import ContentOutput, ContentRecovery, ContentRecoveryConfig, hole_of
+from hdeocc.discriminators import ContentDiscriminator, MaskDiscriminator
+from hdeocc.learned import Adversarial, Learned, Terms
+from hdeocc.losses import ContentLossConfig, Features, MaskLossConfig
+from hdeocc.mask_completion import MaskCompletion, MaskCompletionConfig, MaskOutput
+from hdeocc.method import Budget, FitData, Preset, Track
+from hdeocc.templates import fit_templates
+from synth.parsing import NUM_LABELS
+
+STAGE_1 = "mask.two-stage"
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class MaskPreset:
+    """Stage 1 at one preset.
+
+    discriminator: width of D_m.
+    blank: share of training samples whose occluder is blanked, so that stage 1 also parses the
+        people of the content track, whose hole holds no pixels.
+    """
+
+    net: MaskCompletionConfig
+    loss: MaskLossConfig = MaskLossConfig()
+    discriminator: int = 64
+    blank: float = 0.15
+
+
+@dataclass(frozen=True)
+class ContentPreset:
+    """Stage 2 at one preset; ``true_parsing`` is the share of labelled samples guided by truth."""
+
+    net: ContentRecoveryConfig
+    loss: ContentLossConfig = ContentLossConfig()
+    discriminator: int = 64
+    true_parsing: float = 0.5
+    vgg: bool = True
+
+
+# The quick preset leaves VGG out: its terms would cost more than the rest of a step.
+MASK_PRESETS: dict[Preset, MaskPreset] = {
+    "quick": MaskPreset(
+        MaskCompletionConfig(width=1, templates=32, template_size=32),
+        MaskLossConfig(perceptual=0.0),
+        discriminator=16,
+    ),
+    "small": MaskPreset(
+        MaskCompletionConfig(width=2), MaskLossConfig(perceptual=0.0), discriminator=32
+    ),
+    "full": MaskPreset(MaskCompletionConfig(width=4)),
+}
+CONTENT_PRESETS: dict[Preset, ContentPreset] = {
+    "quick": ContentPreset(ContentRecoveryConfig(width=16, levels=5), discriminator=16, vgg=False),
+    "small": ContentPreset(ContentRecoveryConfig(width=24, levels=6), discriminator=32),
+    "full": ContentPreset(ContentRecoveryConfig(width=64, levels=7)),
+}
+
+
+def vgg_features() -> Features | None:
+    """VGG16 features for the perceptual and style terms; None, with a warning, without weights."""
+    from metrics.errors import MetricsError
+    from metrics.features import vgg16_features
+
+    try:
+        return vgg16_features()
+    except MetricsError as error:
+        log.warning("trained without perceptual and style terms: %s", error.message)
+        return None
+
+
+def whole_probability(out: MaskOutput) -> Tensor:
+    """Amodal probability (B, 1, H, W): the person is where either mask says so, as in the paper."""
+    return torch.maximum(out.amodal_probability, out.modal_probability)
+
+
+def parsing_inside(logits: Tensor, amodal: Tensor) -> Tensor:
+    """One-hot parsing (B, 20, H, W) of ``amodal``: the likeliest body part of each of its pixels.
+
+    The mask decides what is the person, the logits (B, 20, H, W) only which part it is.
+    """
+    part = logits[:, 1:].argmax(dim=1) + 1
+    return one_hot(part * (amodal[:, 0] >= 0.5))
+
+
+def blanked(image: Tensor, where: Tensor) -> Tensor:
+    """The image (B, 3, H, W) with mid-grey where ``where`` (B, 1, H, W) is at least a half."""
+    return image.masked_fill(where >= 0.5, 0.5)
+
+
+def one_hot(labels: Tensor) -> Tensor:
+    """Labels (B, H, W) int64 -> (B, 20, H, W) float32."""
+    return F.one_hot(labels, NUM_LABELS).permute(0, 3, 1, 2).float()
+
+
+class MaskNets(Adversarial):
+    """Stage 1 and its discriminator."""
+
+    def __init__(self, preset: MaskPreset) -> None:
+        weight = preset.loss.adversarial
+        super().__init__(
+            MaskCompletion(preset.net), MaskDiscriminator(preset.discriminator) if weight else None
+        )
+        self.loss = preset.loss
+        self.blank = preset.blank
+        self.features: Features | None = None
+
+    def _seen(self, batch: Batch) -> Tensor:
+        """The image, with the occluder blanked in a drawn share of the samples."""
+        draw = torch.rand(len(batch), device=batch.image.device) < self.blank
+        return blanked(batch.image, batch.occluder * draw[:, None, None, None])
+
+    def generator_step(self, batch: Batch) -> tuple[Terms, Terms]:
+        out: MaskOutput = self.generator(self._seen(batch), batch.initial)
+        shown = losses.adversarial_mask(
+            out.amodal_probability, straight_through=self.loss.straight_through
+        )
+        fake = None if self.discriminator is None else self.discriminator(batch.image, shown)
+        terms = losses.mask_losses(
+            out,
+            batch.modal,
+            batch.amodal,
+            batch.parsing,
+            batch.has_parsing,
+            features=self.features,
+            fake_logits=fake,
+            config=self.loss,
+        )
+        return terms, {"mask": shown}
+
+    def discriminator_step(self, batch: Batch, made: Terms) -> Terms:
+        assert self.discriminator is not None
+        real = self.discriminator(batch.image, batch.amodal)
+        fake = self.discriminator(batch.image, made["mask"])
+        return {"discriminator": losses.discriminator_loss(real, fake)}
+
+
+class TwoStageMask(Learned):
+    """Stage 1, refined mask completion (paper section 3.2)."""
+
+    track: ClassVar[Track] = "mask"
+    title: ClassVar[str] = "two-stage (ours)"
+    consumes: ClassVar[frozenset[str]] = frozenset({"image", "initial"})
+
+    def __init__(self, preset: Preset = "quick", sizes: MaskPreset | None = None) -> None:
+        super().__init__(preset)
+        self.sizes = sizes or MASK_PRESETS[preset]
+        self.nets = MaskNets(self.sizes)
+
+    def prepare(self, data: FitData, budget: Budget) -> None:
+        config = self.sizes.net
+        if config.templates:
+            masks = (data.train[i].amodal for i in range(len(data.train)))
+            templates = fit_templates(
+                masks,
+                config.templates,
+                config.template_size,
+                budget.seed,
+                tight=not config.aligned_templates,
+            )
+            self.net.set_templates(templates)
+        if self.sizes.loss.perceptual:
+            cast(MaskNets, self.nets).features = vgg_features()
+
+    @property
+    def net(self) -> MaskCompletion:
+        """The network of stage 1."""
+        return cast(MaskCompletion, self.nets.generator)
+
+    def infer(self, batch: Batch) -> Tensor:
+        return whole_probability(self.net(batch.image, batch.initial))
+
+
+class GuidedRecovery(nn.Module):
+    """Stage 2 behind a frozen stage 1 that only supplies the parsing."""
+
+    def __init__(self, stage_1: MaskCompletion, stage_2: ContentRecovery) -> None:
+        super().__init__()
+        self.stage_1 = stage_1.requires_grad_(False)
+        self.stage_2 = stage_2
+
+    def train(self, mode: bool = True) -> "GuidedRecovery":
+        """Stage 1 stays in eval mode: it is not what is trained here."""
+        super().train(mode)
+        self.stage_1.eval()
+        return self
+
+    @torch.no_grad()
+    def predicted_parsing(self, batch: Batch, amodal: Tensor) -> Tensor:
+        """One-hot parsing (B, 20, H, W) of ``amodal`` (B, 1, H, W) as stage 1 sees it.
+
+        What the hole shows is not the person, so stage 1 does not get to see it here.
+        """
+        hole = hole_of(batch.modal, amodal)
+        out: MaskOutput = self.stage_1(blanked(batch.image, hole.float()), batch.initial)
+        if out.amodal_parsing is None:
+            raise ValueError("stage 2 needs a stage 1 with parsing branches")
+        return parsing_inside(out.amodal_parsing, amodal)
+
+    def forward(self, batch: Batch, parsing: Tensor) -> ContentOutput:
+        return self.stage_2(batch.image, batch.modal, batch.amodal, parsing)
+
+
+class ContentNets(Adversarial):
+    """Guided stage 2 and its discriminator."""
+
+    def __init__(self, preset: ContentPreset, stage_1: MaskCompletionConfig) -> None:
+        guided = GuidedRecovery(MaskCompletion(stage_1), ContentRecovery(preset.net))
+        weight = preset.loss.adversarial
+        super().__init__(guided, ContentDiscriminator(preset.discriminator) if weight else None)
+        self.loss = replace(preset.loss, background=preset.net.background)
+        self.true_parsing = preset.true_parsing
+        self.features: Features | None = None
+
+    def guidance(self, batch: Batch) -> Tensor:
+        """One-hot parsing for a training step, true or predicted by a draw per sample."""
+        predicted = cast(GuidedRecovery, self.generator).predicted_parsing(batch, batch.amodal)
+        draw = torch.rand(len(batch), device=predicted.device) < self.true_parsing
+        use_truth = (draw & batch.has_parsing)[:, None, None, None]
+        return torch.where(use_truth, one_hot(batch.parsing), predicted)
+
+    def generator_step(self, batch: Batch) -> tuple[Terms, Terms]:
+        hole = hole_of(batch.modal, batch.amodal)
+        out: ContentOutput = self.generator(batch, self.guidance(batch))
+        fake = None
+        if self.discriminator is not None:
+            fake = self.discriminator(out.comp, batch.amodal, hole.float())
+        target = self._target(batch, out, hole)
+        terms = losses.content_losses(
+            out,
+            target,
+            batch.amodal,
+            features=self.features,
+            fake_logits=fake,
+            config=self.loss,
+        )
+        return terms, {"comp": out.comp, "target": target, "hole": hole.float()}
+
+    @staticmethod
+    def _target(batch: Batch, out: ContentOutput, hole: Tensor) -> Tensor:
+        """What to paint; where nobody knows it, what was painted, which teaches nothing."""
+        known = batch.has_clean[:, None, None, None]
+        inside = torch.where(
+            known, batch.clean, out.recon.detach().clamp(0, 1).to(batch.clean.dtype)
+        )
+        return torch.where(hole, inside, batch.image)
+
+    def discriminator_step(self, batch: Batch, made: Terms) -> Terms:
+        assert self.discriminator is not None
+        known = batch.has_clean
+        if not bool(known.any()):
+            nothing = sum(p.sum() for p in self.discriminator.parameters()) * 0.0
+            return {"discriminator": cast(Tensor, nothing)}
+        amodal, hole = batch.amodal[known], made["hole"][known]
+        real = self.discriminator(made["target"][known], amodal, hole)
+        fake = self.discriminator(made["comp"][known], amodal, hole)
+        return {"discriminator": losses.discriminator_loss(real, fake)}
+
+
+class TwoStageContent(Learned):
+    """Stage 2, parsing guided content recovery (paper section 3.3), fitted after stage 1."""
+
+    track: ClassVar[Track] = "content"
+    title: ClassVar[str] = "two-stage (ours)"
+    consumes: ClassVar[frozenset[str]] = frozenset({"image", "initial", "modal", "amodal"})
+    upstream: ClassVar[tuple[str, ...]] = (STAGE_1,)
+    generator_betas: ClassVar[tuple[float, float]] = (0.9, 0.999)
+    discriminator_betas: ClassVar[tuple[float, float]] = (0.0, 0.9)
+    discriminator_lr: ClassVar[float] = 0.1
+
+    def __init__(
+        self,
+        preset: Preset = "quick",
+        sizes: ContentPreset | None = None,
+        stage_1: MaskCompletionConfig | None = None,
+    ) -> None:
+        super().__init__(preset)
+        self.sizes = sizes or CONTENT_PRESETS[preset]
+        self.nets = ContentNets(self.sizes, stage_1 or MASK_PRESETS[preset].net)
+
+    @property
+    def net(self) -> GuidedRecovery:
+        """Both networks: frozen stage 1 for the parsing, and stage 2."""
+        return cast(GuidedRecovery, self.nets.generator)
+
+    def prepare(self, data: FitData, budget: Budget) -> None:
+        stage_1 = data.upstream[STAGE_1]
+        assert isinstance(stage_1, TwoStageMask)
+        self.net.stage_1.load_state_dict(stage_1.net.state_dict())
+        if self.sizes.vgg:
+            cast(ContentNets, self.nets).features = vgg_features()
+
+    def infer(self, batch: Batch) -> Tensor:
+        parsing = self.net.predicted_parsing(batch, batch.amodal)
+        return self.net(batch, parsing).comp

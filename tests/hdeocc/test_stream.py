@@ -1,0 +1,88 @@
+"""Batches are a pure function of (seed, step), and augmentation keeps samples true."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hdeocc.augment import NO_AUGMENTATION, Augmentation, augment
+from hdeocc.batch import Batch, UndeclaredInput, collate
+from hdeocc.stream import Cached, batch_indices, training_batch, training_batches
+from synth.sample import Sample, violations
+from tests.fakes import make_samples
+
+
+@pytest.fixture(scope="module")
+def samples() -> list[Sample]:
+    return make_samples(6, 48, np.random.default_rng(3))
+
+
+@given(n=st.integers(1, 40), batch=st.integers(1, 17), seed=st.integers(0, 5))
+def test_every_epoch_shows_every_sample_once(n: int, batch: int, seed: int) -> None:
+    steps = -(-3 * n // batch)
+    shown = np.concatenate([batch_indices(n, batch, seed, step) for step in range(steps)])[: 3 * n]
+    for epoch in shown.reshape(3, n):
+        assert sorted(epoch) == list(range(n))
+
+
+def test_a_batch_depends_on_seed_and_step_alone(samples: list[Sample]) -> None:
+    how = Augmentation()
+    ahead = list(training_batches(samples, 4, 7, range(5), how))
+    late = training_batch(Cached(samples), 4, 7, 3, how)
+    assert ahead[3].ids == late.ids
+    for name, tensor in late.fields.items():
+        assert torch.equal(ahead[3].fields[name], tensor), name
+    other = training_batch(samples, 4, 8, 3, how)
+    assert not torch.equal(other.image, late.image)
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 10_000), index=st.integers(0, 5))
+def test_augmented_samples_keep_the_invariants(seed: int, index: int) -> None:
+    samples = make_samples(6, 48, np.random.default_rng(3))
+    how = Augmentation(recombine=1.0)
+    varied = augment(samples, index, np.random.default_rng(seed), how)
+    faults = [f for f in violations(varied) if "outside the occluders" not in f]
+    assert faults == []  # interpolation may blend one pixel across an occluder's edge
+    assert np.array_equal(varied.initial > 0.5, varied.modal)
+
+
+def test_recombination_changes_what_is_hidden(samples: list[Sample]) -> None:
+    how = Augmentation(flip=0, scale=(1, 1), shift=0, recombine=1.0)
+    made = [augment(samples, 0, np.random.default_rng(s), how) for s in range(8)]
+    hidden = {m.modal.tobytes() for m in made}
+    assert len(hidden) > 3
+    for sample in made:
+        assert violations(sample) == []
+        assert sample.invisible.any()
+
+
+def test_mirroring_swaps_left_and_right(samples: list[Sample]) -> None:
+    how = Augmentation(flip=1.0, scale=(1, 1), shift=0, recombine=0)
+    mirrored = augment(samples, 0, np.random.default_rng(0), how)
+    before, after = samples[0].parsing, mirrored.parsing
+    assert before is not None and after is not None
+    assert np.array_equal((before == 14)[:, ::-1], after == 15)
+    assert np.array_equal(samples[0].image[:, ::-1], mirrored.image)
+
+
+def test_no_augmentation_changes_nothing(samples: list[Sample]) -> None:
+    same = augment(samples, 2, np.random.default_rng(0), NO_AUGMENTATION)
+    assert np.array_equal(same.image, samples[2].image)
+
+
+def test_a_method_sees_only_what_it_declares(samples: list[Sample]) -> None:
+    batch = collate(samples[:2])
+    narrow = batch.only({"image", "parsing"})
+    assert set(narrow.fields) == {"image", "parsing", "has_parsing"}
+    with pytest.raises(UndeclaredInput, match="amodal"):
+        _ = narrow.amodal
+
+
+def test_unknown_labels_and_pictures_are_flagged(samples: list[Sample]) -> None:
+    bare = make_samples(2, 32, np.random.default_rng(0), clean=False, parsing=False)
+    batch = collate([*bare])
+    assert not batch.has_parsing.any() and not batch.has_clean.any()
+    assert batch.parsing.shape == (2, 32, 32) and not batch.parsing.any()
+    assert isinstance(batch.to("cpu"), Batch)
