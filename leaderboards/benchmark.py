@@ -1,0 +1,173 @@
+"""The TOML definition of a benchmark: which data, which methods, what they may spend.
+
+Unknown keys are refused, so that a typing error never silently runs another comparison.
+"""
+
+import tomllib
+from collections import Counter
+from difflib import get_close_matches
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from hdeocc.method import Budget, Preset, Track
+from synth.errors import InputError
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TrackBudget(_Strict):
+    """What every learned method of a track may spend; the fields are those of `Budget`."""
+
+    samples: int = Field(gt=0)
+    batch: int = Field(16, gt=0)
+    lr: float = Field(2e-4, gt=0)
+    ema: float = Field(0.999, ge=0, lt=1)
+    clip: float = Field(1.0, gt=0)
+    precision: Literal["32-true", "bf16-mixed"] = "bf16-mixed"
+
+    def with_seed(self, seed: int) -> Budget:
+        """The budget of one run."""
+        return Budget(seed=seed, **self.model_dump())
+
+
+class Budgets(_Strict):
+    """One budget a track; the full track trains nothing of its own."""
+
+    mask: TrackBudget
+    content: TrackBudget
+
+
+class Tracks(_Strict):
+    """The rows of each track, by registered name; a full row is a (mask, content) pair."""
+
+    mask: tuple[str, ...] = ()
+    content: tuple[str, ...] = ()
+    full: tuple[tuple[str, str], ...] = ()
+
+    @model_validator(mode="after")
+    def _sound(self) -> "Tracks":
+        for name, rows in (("mask", self.mask), ("content", self.content), ("full", self.full)):
+            twice = [row for row, count in Counter(rows).items() if count > 1]
+            if twice:
+                raise ValueError(f"{twice[0]!r} stands twice in tracks.{name}")
+        for mask, content in self.full:
+            if mask not in self.mask:
+                raise ValueError(f"tracks.full uses {mask!r}, not listed in tracks.mask")
+            if content not in self.content:
+                raise ValueError(f"tracks.full uses {content!r}, not listed in tracks.content")
+        return self
+
+
+class Benchmark(_Strict):
+    """A comparison that anybody can run again; see the module's docstring."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
+    title: str
+    recipe: str = Field(description="name of a bundled recipe, or a path ending in .toml")
+    preset: Preset
+    protocol: str = Field(description="version of `metrics.protocol` that the numbers mean")
+    seeds: tuple[int, ...] = Field((0,), min_length=1)
+    budget: Budgets
+    tracks: Tracks
+
+    def budget_of(self, track: Track, seed: int) -> Budget:
+        """What a learned method of a track may spend."""
+        return (self.budget.mask if track == "mask" else self.budget.content).with_seed(seed)
+
+    def only(self, methods: list[str] | None) -> "Benchmark":
+        """The benchmark with just the named methods ("pix2pix", or "mask.pix2pix" for one track).
+
+        A full row stays when both of its methods do.
+
+        Raises:
+            InputError: a name that the benchmark does not compare.
+        """
+        if methods is None:
+            return self
+        for name in methods:
+            self._check_listed(name)
+        kept = {
+            track: tuple(n for n in getattr(self.tracks, track) if {n, f"{track}.{n}"} & {*methods})
+            for track in ("mask", "content")
+        }
+        full = tuple(
+            p for p in self.tracks.full if p[0] in kept["mask"] and p[1] in kept["content"]
+        )
+        tracks = Tracks(mask=kept["mask"], content=kept["content"], full=full)
+        return self.model_copy(update={"tracks": tracks})
+
+    def _check_listed(self, name: str) -> None:
+        plain = [*self.tracks.mask, *self.tracks.content]
+        listed = [f"mask.{n}" for n in self.tracks.mask]
+        listed += [f"content.{n}" for n in self.tracks.content]
+        if name not in plain and name not in listed:
+            close = get_close_matches(name, sorted({*plain, *listed}), 3, 0.4)
+            known = ", ".join(dict.fromkeys(plain))
+            hint = f"did you mean {' or '.join(close)}?" if close else f"it has: {known}"
+            raise InputError(f"--methods: benchmark {self.name} has no method {name!r}; {hint}")
+
+
+def _folder() -> Traversable:
+    return resources.files("leaderboards") / "benchmarks"
+
+
+def bundled() -> list[str]:
+    """Names of the benchmarks that come with the package."""
+    files = [p.name for p in _folder().iterdir() if p.name.endswith(".toml")]
+    return sorted(name.removesuffix(".toml") for name in files)
+
+
+def load_benchmark(name_or_path: str | Path) -> Benchmark:
+    """A benchmark from a TOML file or, by name, from those of the package.
+
+    Raises:
+        InputError: no such benchmark (with the closest names), broken TOML, a bad key or value.
+    """
+    path, names = Path(name_or_path), bundled()
+    if path.suffix == ".toml":
+        if not path.is_file():
+            raise InputError(f"{path}: no such benchmark file; there are: {', '.join(names)}")
+        return parse_benchmark(path.read_text(encoding="utf-8"), str(path))
+    name = str(name_or_path)
+    if name not in names:
+        close = get_close_matches(name, names, 3, 0.4)
+        hint = f"did you mean {' or '.join(close)}?" if close else f"there are: {', '.join(names)}"
+        raise InputError(f"{name}: no benchmark of that name; {hint} (or give a .toml file)")
+    return parse_benchmark((_folder() / f"{name}.toml").read_text(encoding="utf-8"), name)
+
+
+def parse_benchmark(text: str, where: str) -> Benchmark:
+    """A benchmark from TOML text; ``where`` names it in errors."""
+    try:
+        return Benchmark.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{where}: not valid TOML: {error}; mend that line") from None
+    except ValidationError as error:
+        raise InputError(f"{where}: {_first_fault(error)}") from None
+
+
+def _first_fault(error: ValidationError) -> str:
+    # A misspelt key is also a missing one; the misspelling says more.
+    fault = min(error.errors(), key=lambda f: f["type"] != "extra_forbidden")
+    parts = [str(part) for part in fault["loc"]]
+    key = ".".join(parts)
+    if fault["type"] == "extra_forbidden":
+        close = get_close_matches(parts[-1], sorted(_all_keys()), 3, 0.5)
+        hint = f"did you mean {' or '.join(close)}?" if close else "see the bundled benchmarks"
+        return f"unknown key {key}; {hint}"
+    if fault["type"] == "missing":
+        return f"key {key} is missing; add it (see the bundled benchmarks)"
+    if not key or fault["type"] == "value_error":
+        return str(fault["msg"]).removeprefix("Value error, ")
+    return f"{key}: {fault['msg'].lower()} (got {str(fault.get('input'))[:60]})"
+
+
+def _all_keys() -> set[str]:
+    models = (Benchmark, Budgets, TrackBudget, Tracks)
+    return {key for model in models for key in model.model_fields}

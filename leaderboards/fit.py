@@ -1,0 +1,184 @@
+"""Fitted methods: trained when missing, else read back from the output folder."""
+
+import dataclasses
+import json
+import logging
+import shutil
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import torch
+
+from hdeocc.checkpoint import write_text
+from hdeocc.learned import Learned
+from hdeocc.method import Budget, FitData, Method, Track, method_class
+from leaderboards.benchmark import Benchmark
+from leaderboards.folder import Folder, digest, file_digests, new_folder, read_json
+from synth.errors import InputError
+from synth.store import Split
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+Rerun = Literal["only-missing", "always", "never"]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A method that can predict.
+
+    Attributes:
+        key: digest of everything its weights depend on.
+        seconds: how long fitting took; None for methods that learn nothing.
+        weights: SHA-256 of the weight files, by name.
+    """
+
+    method: Method
+    key: str
+    seconds: float | None
+    weights: dict[str, str]
+
+
+@dataclass
+class Fitter:
+    """Fits every method of a benchmark once, those it builds on first."""
+
+    folder: Folder
+    benchmark: Benchmark
+    train: Split
+    val: Split
+    rerun: Rerun = "only-missing"
+    _done: dict[tuple[str, int], Fitted] = field(default_factory=dict)
+    _open: list[str] = field(default_factory=list)
+
+    def get(self, track: Track, name: str, seed: int) -> Fitted:
+        """The fitted method, from memory, from disk, or trained now.
+
+        Raises:
+            InputError: unknown method, methods that wait for each other, or changed weights.
+        """
+        key = f"{track}.{name}"
+        if (key, seed) not in self._done:
+            if key in self._open:
+                chain = " -> ".join([*self._open, key])
+                raise InputError(f"methods wait for each other: {chain}; mend their `upstream`")
+            self._open.append(key)
+            self._done[key, seed] = self._fitted(track, name, seed)
+            self._open.pop()
+        return self._done[key, seed]
+
+    def is_saved(self, track: Track, name: str, seed: int) -> bool:
+        """Whether fitted weights lie in the folder, of whatever budget."""
+        return (self.folder.model(f"{track}.{name}", seed) / "fitted.json").is_file()
+
+    def _fitted(self, track: Track, name: str, seed: int) -> Fitted:
+        method = method_class(track, name)(self.benchmark.preset)
+        upstream = {key: self._upstream(key, seed) for key in method.upstream}
+        budget = self.benchmark.budget_of(track, seed)
+        about = self._about(method, f"{track}.{name}", budget, upstream)
+        folder = self.folder.model(f"{track}.{name}", seed)
+        if self.rerun == "always" or not _matches(folder, digest(about)):
+            self._fit(method, f"{track}.{name}", budget, about, upstream)
+        return _restored(method, self.folder.model(f"{track}.{name}", seed))
+
+    def _upstream(self, key: str, seed: int) -> Fitted:
+        track, _, name = key.partition(".")
+        return self.get("mask" if track == "mask" else "content", name, seed)
+
+    def _about(
+        self, method: Method, key: str, budget: Budget, upstream: dict[str, Fitted]
+    ) -> dict[str, object]:
+        """What the weights depend on; for methods that learn nothing neither data nor budget."""
+        kind = type(method)
+        about: dict[str, object] = {
+            "method": key,
+            "class": f"{kind.__module__}:{kind.__qualname__}",
+            "preset": method.preset,
+        }
+        if not method.learned:
+            return about
+        return about | {
+            "budget": dataclasses.asdict(budget),
+            "train": self.train.fingerprint,
+            "val": self.val.fingerprint,
+            "upstream": {name: fitted.key for name, fitted in sorted(upstream.items())},
+        }
+
+    def _fit(
+        self,
+        method: Method,
+        key: str,
+        budget: Budget,
+        about: dict[str, object],
+        upstream: dict[str, Fitted],
+    ) -> None:
+        workdir = self.folder.training(key, budget.seed) if method.learned else None
+        if workdir is not None:
+            _same_training_or_none(workdir, digest(about), self.rerun)
+        data = FitData(self.train, self.val, workdir)
+        data.upstream = {name: fitted.method for name, fitted in upstream.items()}
+        started = time.perf_counter()
+        before = _seconds_before(workdir)
+        try:
+            method.fit(data, budget, make_fabric(budget))
+        finally:
+            seconds = before + time.perf_counter() - started
+            if workdir is not None and workdir.is_dir():
+                write_text(workdir / "seconds.json", json.dumps({"seconds": seconds}))
+        with new_folder(self.folder.model(key, budget.seed)) as folder:
+            method.save(folder)
+            fitted = {"key": digest(about), **about, "weights_sha256": file_digests(folder)}
+            fitted["seconds"] = seconds if method.learned else None
+            write_text(folder / "fitted.json", json.dumps(fitted, indent=1) + "\n")
+
+
+def make_fabric(budget: Budget) -> "Fabric":
+    """One device: an accelerator where there is one."""
+    from lightning_fabric import Fabric
+
+    # Fabric announces its precision on every start; the records keep it anyway.
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+    return Fabric(accelerator="auto", devices=1, precision=budget.precision)
+
+
+def device_of(method: Method) -> torch.device:
+    """Where a method computes; those without networks compute on the CPU."""
+    if not isinstance(method, Learned):
+        return torch.device("cpu")
+    return next(method.nets.generator.parameters()).device
+
+
+def _same_training_or_none(workdir: Path, key: str, rerun: Rerun) -> None:
+    """Go on with an interrupted training only if it is the very same one."""
+    marker = workdir / "training.json"
+    same = marker.is_file() and read_json(marker).get("key") == key
+    if rerun == "always" or not same:
+        shutil.rmtree(workdir, ignore_errors=True)
+    write_text(marker, json.dumps({"key": key}))
+
+
+def _seconds_before(workdir: Path | None) -> float:
+    if workdir is None or not (workdir / "seconds.json").is_file():
+        return 0.0
+    return float(read_json(workdir / "seconds.json").get("seconds", 0.0))
+
+
+def _matches(folder: Path, key: str) -> bool:
+    path = folder / "fitted.json"
+    return path.is_file() and read_json(path).get("key") == key
+
+
+def _restored(method: Method, folder: Path) -> Fitted:
+    about = read_json(folder / "fitted.json")
+    weights = file_digests(folder)
+    if weights != about.get("weights_sha256"):
+        raise InputError(
+            f"{folder}: the weights are not those that were fitted; remove the folder and run again"
+        )
+    method.load(folder)
+    if isinstance(method, Learned) and torch.cuda.is_available():
+        method.nets.to("cuda")
+    seconds = about.get("seconds")
+    return Fitted(method, str(about["key"]), None if seconds is None else float(seconds), weights)

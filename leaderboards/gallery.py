@@ -1,0 +1,122 @@
+"""Which test people are shown, and the row of pictures of each: input, every method, truth."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from leaderboards import overlay
+from leaderboards.folder import Folder
+from leaderboards.pictures import Picture, read_png
+from leaderboards.records import Record
+from leaderboards.tables import Table
+from metrics.protocol import HEADLINE, TRACKS
+from synth.sample import Sample
+from synth.store import Split
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One picture of a row.
+
+    Attributes:
+        title: who made it.
+        score: its numbers as text, "" for input and truth.
+        best: whether it has the row's best score.
+        kind: "input", "method" or "truth".
+    """
+
+    title: str
+    picture: Picture
+    score: str = ""
+    best: bool = False
+    kind: str = "method"
+
+
+@dataclass(frozen=True)
+class Strip:
+    """One test person behind one occluder, through every method of a table."""
+
+    sample_id: str
+    hidden_share: float
+    shots: tuple[Shot, ...]
+
+
+def chosen(test: Split, limit: int) -> list[Sample]:
+    """Up to ``limit`` samples of different people, spread evenly over the split.
+
+    A function of the split alone, so every table shows the same people.
+    """
+    first: dict[str, Sample] = {}
+    for sample in test:
+        first.setdefault(sample.person_id, sample)
+    samples = list(first.values())
+    if len(samples) <= limit:
+        return samples
+    places = np.linspace(0, len(samples) - 1, limit).round().astype(int)
+    return [samples[i] for i in dict.fromkeys(places.tolist())]
+
+
+def strips(table: Table, folder: Folder, samples: Sequence[Sample], side: int) -> Iterator[Strip]:
+    """The rows of pictures of a table; samples without any stored prediction are left out."""
+    for sample in samples:
+        if table.track != "mask" and sample.clean is None:
+            continue
+        methods = _method_shots(table, folder, sample, side)
+        if methods:
+            shots = (_input(table.track, sample, side), *methods, _truth(table.track, sample, side))
+            yield Strip(sample.sample_id, sample.hidden_share, shots)
+
+
+def _input(track: str, sample: Sample, side: int) -> Shot:
+    draw = overlay.hole_picture if track == "content" else overlay.initial_picture
+    return Shot("Input", draw(sample, side), kind="input")
+
+
+def _truth(track: str, sample: Sample, side: int) -> Shot:
+    if track == "mask":
+        return Shot("Truth", overlay.true_mask_picture(sample, side), kind="truth")
+    return Shot("Truth", overlay.enlarged(overlay.reference(sample), side), kind="truth")
+
+
+def _method_shots(table: Table, folder: Folder, sample: Sample, side: int) -> list[Shot]:
+    scored = [(row.record, _scores(row.record, sample)) for row in table.rows]
+    best = _best(table, [scores for _, scores in scored])
+    shots = []
+    for record, scores in scored:
+        picture = _picture(record, folder, sample, side)
+        if picture is not None and scores:
+            top = best is not None and scores.get(table.headline) == best
+            shots.append(Shot(table.label(record), picture, _caption(table.track, scores), top))
+    return shots
+
+
+def _scores(record: Record, sample: Sample) -> dict[str, float]:
+    for found in record.samples:
+        if found.id == sample.sample_id:
+            return found.numbers()
+    return {}
+
+
+def _best(table: Table, scores: list[dict[str, float]]) -> float | None:
+    values = [s[table.headline] for s in scores if not math.isnan(s.get(table.headline, math.nan))]
+    spec = next(s for s in TRACKS[table.track] if s.name == table.headline)
+    return (max(values) if spec.higher_is_better else min(values)) if values else None
+
+
+def _caption(track: str, scores: dict[str, float]) -> str:
+    names = (HEADLINE[track], "invisible_iou" if track == "mask" else "lpips_hole")
+    specs = {spec.name: spec for spec in TRACKS[track]}
+    shown = [(specs[n], scores.get(n, math.nan)) for n in names]
+    return " · ".join(f"{s.title} {v:.3f}" for s, v in shown if not math.isnan(v))
+
+
+def _picture(record: Record, folder: Folder, sample: Sample, side: int) -> Picture | None:
+    path = folder.predictions(record.track, record.method, record.seed)
+    path = path / f"{sample.sample_id}.png"
+    if record.track == "mask":
+        mask = read_png(path, sample.amodal.shape)
+        return None if mask is None else overlay.mask_picture(sample, mask, side)
+    photo = read_png(path, sample.image.shape)
+    return None if photo is None else overlay.enlarged(photo, side)

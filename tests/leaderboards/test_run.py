@@ -1,0 +1,257 @@
+"""A run on fake people: resumes at every step, scores what is stored, leaks no truth."""
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import leaderboards.score
+from hdeocc.batch import UndeclaredInput
+from leaderboards.benchmark import Benchmark
+from leaderboards.cli import bench, leaderboard
+from leaderboards.folder import Folder
+from leaderboards.pictures import read_png
+from leaderboards.records import Record, read_records
+from leaderboards.run import run_benchmark
+from metrics import protocol
+from synth.errors import InputError
+from synth.recipe import load_recipe
+from tests.leaderboards import fakes
+
+ALL = fakes.benchmark(["identity", "learned"], ["paint"], [["learned", "paint"]])
+CONTENT_ONLY = fakes.benchmark([], ["paint"], [])
+
+
+def _run(out: Path, benchmark: Benchmark = ALL, **options: object) -> dict[str, Record]:
+    made = run_benchmark(benchmark, out, None, progress=False, **options)  # type: ignore[arg-type]
+    return {record.key: record for record in made}
+
+
+def _times(out: Path) -> dict[str, int]:
+    return {
+        str(path.relative_to(out)): path.stat().st_mtime_ns
+        for path in sorted(out.rglob("*"))
+        if path.is_file() and path.parent.name not in ("data", "out")
+    }
+
+
+def test_makes_one_record_a_row_and_every_output(fake_world: Path) -> None:
+    made = _run(fake_world)
+    rows = ["mask.identity", "mask.learned", "content.paint", "full.learned+paint"]
+    assert set(made) == {f"{row}.seed-0" for row in rows}
+    for name in ("leaderboard.html", "leaderboard.md", "leaderboard.csv", "contact-sheet.png"):
+        assert (fake_world / name).stat().st_size > 500
+    assert all(record.complete and record.n_expected == 6 for record in made.values())
+    full = made["full.learned+paint.seed-0"]
+    assert full.title == "Fake mask + Fake content" and full.parameters == 2
+    assert full.consumes == ("image", "initial")
+    assert made["mask.identity.seed-0"].budget is None
+    assert set(full.weights_sha256) == {"mask/weights.safetensors", "content/weights.safetensors"}
+
+
+def test_scores_are_those_of_the_stored_pictures(fake_world: Path) -> None:
+    made = _run(fake_world)
+    test = fakes.FakeDataset(load_recipe("people-quick")).split("test")
+    folder = Folder(fake_world)
+    masks, content = (
+        folder.predictions("mask", "learned", 0),
+        folder.predictions("full", "learned+paint", 0),
+    )
+    record = made["full.learned+paint.seed-0"]
+    for sample, scored in zip(test, record.samples, strict=True):
+        mask = read_png(masks / f"{sample.sample_id}.png", (32, 32))
+        photo = read_png(content / f"{sample.sample_id}.png", (32, 32, 3))
+        assert mask is not None and photo is not None and sample.clean is not None
+        hole = (mask >= 128) & ~(sample.initial >= 0.5)
+        assert (photo[hole] == 64).all() and (photo[~hole] == sample.image[~hole]).all()
+        expected = protocol.score_full(
+            photo, mask, sample.image, sample.clean,
+            sample.amodal, sample.modal, sample.initial,
+        )  # fmt: skip
+        assert scored.scores["iou"] == expected["iou"]
+        assert scored.scores["l1_hole"] == pytest.approx(expected["l1_hole"], abs=1e-12)
+        assert scored.person == sample.person_id
+    by_hand = np.mean([s.numbers()["l1_hole"] for s in record.samples])
+    assert record.total("l1_hole") == pytest.approx(by_hand, abs=1e-12)
+
+
+def test_missing_networks_leave_columns_empty_with_a_reason(fake_world: Path) -> None:
+    record = _run(fake_world)["content.paint.seed-0"]
+    for name in ("lpips", "lpips_hole", "fid"):
+        assert name not in record.totals and "hdeocc weights" in record.empty[name]
+    assert "hdeocc weights" in (fake_world / "leaderboard.md").read_text()
+
+
+def test_methods_see_only_what_they_declare(fake_world: Path) -> None:
+    _run(fake_world)
+    seen = {frozenset(fields) for fields in fakes.FakeMask.seen}
+    assert seen == {frozenset({"initial"}), frozenset({"image", "amodal", "modal"})}
+    with pytest.raises(UndeclaredInput, match="'amodal' is not among the inputs"):
+        _run(fake_world, fakes.benchmark(["greedy"], [], []))
+
+
+def test_the_full_track_feeds_predicted_masks_never_true_ones(fake_world: Path) -> None:
+    _run(fake_world)
+    test = fakes.FakeDataset(load_recipe("people-quick")).split("test")
+    true = np.stack([s.amodal for s in test]).mean()
+    shares = [float(f["amodal"].mean()) for f in fakes.FakeContent.seen if "amodal" in f]
+    # The fake mask method predicts the whole frame, so its masks are easily told from true ones.
+    assert shares.count(1.0) >= 6 and any(s < 2 * true for s in shares)
+
+
+def test_a_second_run_computes_nothing(fake_world: Path) -> None:
+    first = _run(fake_world)
+    before, fits = _times(fake_world), list(fakes.FakeMask.fits)
+    page = (fake_world / "leaderboard.html").read_bytes()
+    assert _run(fake_world) == first
+    assert _times(fake_world) == before and fakes.FakeMask.fits == fits
+    assert (fake_world / "leaderboard.html").read_bytes() == page
+
+
+def test_upstream_methods_are_fitted_first_and_once(fake_world: Path) -> None:
+    _run(fake_world, CONTENT_ONLY)
+    assert [name for name, _ in fakes.FakeMask.fits] == ["FakeMask", "FakeContent"]
+    _run(fake_world)
+    assert [name for name, _ in fakes.FakeMask.fits] == ["FakeMask", "FakeContent"]
+
+
+def test_an_interrupted_run_goes_on_without_refitting(fake_world: Path) -> None:
+    benchmark = fakes.benchmark(["learned", "stopped", "identity"], [], [])
+    with pytest.raises(KeyboardInterrupt):
+        _run(fake_world, benchmark)
+    assert [r.method for r in read_records(fake_world / "results")] == ["learned"]
+    assert not (fake_world / "models" / "mask.stopped" / "seed-0").exists()
+    made = _run(fake_world, benchmark)
+    assert len(made) == 3
+    assert [name for name, _ in fakes.FakeMask.fits] == ["FakeMask", "Stopped", "Stopped"]
+
+
+def test_interrupted_scoring_keeps_models_and_pictures(
+    fake_world: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(leaderboards.score.Scorer, "record", stop)
+        with pytest.raises(KeyboardInterrupt):
+            _run(fake_world, fakes.benchmark(["learned"], [], []))
+    before = _times(fake_world)
+    _run(fake_world, fakes.benchmark(["learned"], [], []))
+    after = _times(fake_world)
+    assert {k: v for k, v in after.items() if k in before} == before
+    assert len(fakes.FakeMask.fits) == 1
+
+
+def test_another_budget_is_another_fit(fake_world: Path) -> None:
+    _run(fake_world)
+    budget = ALL.budget.model_copy(update={"mask": ALL.budget.mask.model_copy(update={"lr": 1e-3})})
+    made = _run(fake_world, ALL.model_copy(update={"budget": budget}))
+    # The content method builds on the mask method, so it is fitted again as well.
+    assert [name for name, _ in fakes.FakeMask.fits] == ["FakeMask", "FakeContent"] * 2
+    used = made["mask.learned.seed-0"].budget
+    assert used is not None and used["mask"]["lr"] == 1e-3
+
+
+def test_always_does_all_again_and_never_does_nothing(fake_world: Path) -> None:
+    with pytest.raises(InputError, match="no such folder"):
+        _run(fake_world, rerun="never")
+    assert not fake_world.exists()
+    _run(fake_world)
+    _run(fake_world, rerun="never")
+    assert len(fakes.FakeMask.fits) == 2
+    _run(fake_world, rerun="always")
+    assert len(fakes.FakeMask.fits) == 4
+
+
+def test_a_lost_picture_is_predicted_again(fake_world: Path) -> None:
+    first = _run(fake_world)
+    lost = Folder(fake_world).predictions("mask", "learned", 0) / "000003.png"
+    lost.unlink()
+    again = _run(fake_world)
+    assert lost.is_file() and len(fakes.FakeMask.fits) == 2
+    assert again["mask.learned.seed-0"].totals == first["mask.learned.seed-0"].totals
+
+
+def test_a_damaged_picture_is_named(fake_world: Path) -> None:
+    _run(fake_world)
+    path = Folder(fake_world).predictions("mask", "learned", 0) / "000003.png"
+    (fake_world / "results" / "mask.learned.seed-0.json").unlink()
+    path.write_bytes(path.read_bytes()[:20])
+    with pytest.raises(InputError, match=r"000003\.png: not a readable picture"):
+        _run(fake_world)
+    path.write_bytes(cv2.imencode(".png", np.zeros((16, 16), np.uint8))[1].tobytes())
+    with pytest.raises(InputError, match=r"000003\.png: is \(16, 16\) uint8, not \(32, 32\)"):
+        _run(fake_world)
+
+
+def test_changed_weights_are_refused(fake_world: Path) -> None:
+    _run(fake_world)
+    folder = Folder(fake_world).model("mask.learned", 0)
+    (folder / "weights.safetensors").write_bytes(b"other")
+    with pytest.raises(InputError, match="not those that were fitted"):
+        _run(fake_world)
+
+
+def test_seeds_give_a_row_each(fake_world: Path) -> None:
+    two = fakes.benchmark(["learned"], [], []).model_copy(update={"seeds": (0, 5)})
+    assert set(_run(fake_world, two)) == {"mask.learned.seed-0", "mask.learned.seed-5"}
+    assert fakes.FakeMask.fits == [("FakeMask", 0), ("FakeMask", 5)]
+
+
+def test_renders_without_data_or_predictions(fake_world: Path, tmp_path: Path) -> None:
+    _run(fake_world)
+    bare = tmp_path / "bare"
+    bare.mkdir()
+    (fake_world / "results").rename(bare / "results")
+    done = CliRunner().invoke(leaderboard, ["render", str(bare)])
+    assert done.exit_code == 0, done.output
+    assert (bare / "leaderboard.html").is_file()
+    assert "<img src" not in (bare / "leaderboard.html").read_text()
+
+
+def _invoke(out: Path, *more: str) -> tuple[int, str]:
+    text = fakes.toml(["identity", "stopped"], [], [])
+    path = out.parent / "fake.toml"
+    path.write_text(text)
+    done = CliRunner().invoke(bench, ["run", str(path), "--out", str(out), "--workers", "1", *more])
+    return done.exit_code, done.output
+
+
+def test_ctrl_c_says_how_to_go_on(fake_world: Path) -> None:
+    code, text = _invoke(fake_world)
+    assert code == 130 and f"--out {fake_world}" in text and "Go on with" in text
+    code, text = _invoke(fake_world)
+    assert code == 0 and "leaderboard.html" in text and "IoU ↑" in text
+
+
+def test_a_folder_that_holds_something_else_is_refused_untouched(fake_world: Path) -> None:
+    fake_world.mkdir()
+    (fake_world / "thesis.tex").write_text("mine")
+    code, text = _invoke(fake_world)
+    assert code == 2 and "holds something else" in text and text.count("\n") == 1
+    assert [p.name for p in fake_world.iterdir()] == ["thesis.tex"]
+
+
+def test_a_folder_of_another_benchmark_is_refused(fake_world: Path) -> None:
+    _run(fake_world, fakes.benchmark(["identity"], [], []))
+    marker = fake_world / "bench.json"
+    content = json.loads(marker.read_text())
+    content["benchmark"]["name"] = "other"
+    marker.write_text(json.dumps(content))
+    code, text = _invoke(fake_world)
+    assert code == 2 and "runs benchmark other, not fake" in text
+
+
+def test_unknown_methods_are_named_with_the_closest(fake_world: Path) -> None:
+    code, text = _invoke(fake_world, "--methods", "identiti")
+    assert code == 2 and "did you mean identity" in text
+    assert not fake_world.exists()
+
+
+def test_list_names_the_bundled_benchmarks() -> None:
+    done = CliRunner().invoke(bench, ["list"])
+    assert done.exit_code == 0 and "people-quick" in done.output and "photos-small" in done.output

@@ -1,0 +1,91 @@
+"""The bootstrap: right width where theory knows it, over people, paired, repeatable."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from leaderboards import stats
+
+
+def _draws(people: list[str], seed: int = 0, resamples: int = 4000) -> stats.Resampling:
+    return stats.resampling(people, np.random.default_rng(seed), resamples)
+
+
+def _width(interval: stats.Interval | None) -> float:
+    assert interval is not None
+    return interval.high - interval.low
+
+
+def test_width_of_a_mean_is_the_one_of_theory() -> None:
+    rng = np.random.default_rng(1)
+    people = [f"p{i}" for i in range(400)]
+    values = rng.normal(3.0, 2.0, 400)
+    interval = stats.mean_interval(_draws(people), people, values)
+    assert _width(interval) == pytest.approx(2 * 1.96 * values.std() / 20, rel=0.06)
+    assert interval is not None and interval.low < values.mean() < interval.high
+
+
+def test_people_are_drawn_not_composites() -> None:
+    # Four equal composites of each person say no more than one of them.
+    rng = np.random.default_rng(2)
+    people = [f"p{i}" for i in range(100)]
+    values = rng.normal(0, 1, 100)
+    once = stats.mean_interval(_draws(people), people, values)
+    four = stats.mean_interval(_draws(people * 4), people * 4, np.tile(values, 4))
+    assert once == four
+    as_strangers = [f"q{i}" for i in range(400)]
+    naive = stats.mean_interval(_draws(as_strangers), as_strangers, np.tile(values, 4))
+    assert _width(four) == pytest.approx(2 * _width(naive), rel=0.15)
+
+
+def test_pairing_removes_what_two_methods_share() -> None:
+    rng = np.random.default_rng(3)
+    people = [f"p{i}" for i in range(50)]
+    shared = rng.normal(0, 1, 50)
+    first, second = shared + 0.05, shared.copy()
+    draws = _draws(people)
+    difference = stats.difference_interval(draws, people, first, second)
+    assert difference is not None and difference.excludes_zero()
+    assert difference.low == pytest.approx(0.05) and difference.high == pytest.approx(0.05)
+
+
+def test_seeded_and_independent_of_the_order_of_samples() -> None:
+    rng = np.random.default_rng(4)
+    people = [f"p{i % 7}" for i in range(30)]
+    values = rng.random(30)
+    order = rng.permutation(30)
+    shuffled = [people[i] for i in order]
+    first = stats.mean_interval(stats.default_resampling(people), people, values)
+    again = stats.mean_interval(stats.default_resampling(shuffled), shuffled, values[order])
+    other = stats.mean_interval(_draws(people, seed=5, resamples=1000), people, values)
+    assert first is not None and again is not None
+    assert (first.low, first.high) == pytest.approx((again.low, again.high), abs=1e-12)
+    assert first != other
+
+
+def test_nan_is_not_counted() -> None:
+    people = [f"p{i}" for i in range(6)]
+    with_nan = np.array([1.0, 2.0, np.nan, 3.0, np.nan, 2.0])
+    interval = stats.mean_interval(_draws(people), people, with_nan)
+    assert interval is not None and 1.0 <= interval.low <= interval.high <= 3.0
+    assert stats.mean_interval(_draws(people), people, np.full(6, np.nan)) is None
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 5), st.floats(0, 1)), min_size=1, max_size=30))
+def test_interval_lies_within_the_values(samples: list[tuple[int, float]]) -> None:
+    people = [f"p{i}" for i, _ in samples]
+    values = np.array([v for _, v in samples])
+    interval = stats.mean_interval(_draws(people, resamples=200), people, values)
+    assert interval is not None
+    assert values.min() - 1e-9 <= interval.low <= interval.high <= values.max() + 1e-9
+
+
+def test_ratio_of_sums_weighs_by_the_bottom() -> None:
+    people = ["a", "b"]
+    interval = stats.ratio_interval(
+        _draws(people), people, np.array([1.0, 90]), np.array([10.0, 100])
+    )
+    assert interval is not None
+    assert (interval.low, interval.high) == pytest.approx((0.1, 0.9))
