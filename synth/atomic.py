@@ -1,0 +1,94 @@
+"""Files that are either whole or not there: write beside the target, fsync, then rename."""
+
+import json
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any
+
+from synth.errors import InputError
+
+_MARK = ".tmp-"
+
+
+def _host() -> str:
+    return "".join(c if c.isalnum() else "_" for c in socket.gethostname())
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[IO[bytes]]:
+    """A writable and readable binary file that takes the name ``path`` when the block ends well.
+
+    If the block raises, the temporary file is removed and ``path`` keeps its old content.
+
+    Raises:
+        InputError: the file system refused (disk full, no permission ...).
+    """
+    temporary = path.with_name(f"{_MARK}{_host()}-{os.getpid()}-{path.name}")
+    try:
+        with open(temporary, "w+b") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        if error.filename not in (None, str(path), str(temporary)):
+            raise  # another file's fault, met while this one was being written
+        raise InputError(
+            f"{path}: cannot be written ({error.strerror}); make room or choose another folder, "
+            "then start again"
+        ) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename durable; not every file system offers it, and nothing is lost without."""
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Atomically write ``content`` to ``path``."""
+    with atomic_file(path) as file:
+        file.write(content)
+
+
+def write_json(path: Path, value: Any, indent: int | None = None) -> None:
+    """Atomically write ``value`` as JSON, keys in their order, with a final newline."""
+    text = json.dumps(value, indent=indent, ensure_ascii=False)
+    write_bytes(path, (text + "\n").encode())
+
+
+def clean_leftovers(folder: Path, alone: bool) -> int:
+    """Remove temporary files that dead processes left in ``folder``; returns how many.
+
+    When ``alone`` (nobody else builds here) all of them are leftovers; otherwise only those whose
+    process, on this machine, no longer lives.
+    """
+    removed = 0
+    for path in sorted(folder.glob(f"{_MARK}*")):
+        host, pid = path.name.removeprefix(_MARK).split("-")[:2]
+        if alone or (host == _host() and pid.isdigit() and not is_alive(int(pid))):
+            path.unlink(missing_ok=True)
+            removed += 1
+    return removed
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process of that id runs on this machine."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

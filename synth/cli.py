@@ -1,0 +1,138 @@
+"""The commands of ``hdeocc synth``; what they need is imported when they run."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from synth.errors import InputError
+
+if TYPE_CHECKING:
+    from synth.recipe import Recipe
+
+_DATA_HELP = "Folder that paths in the recipe start from [default: HDEOCC_DATA]."
+
+
+@click.group()
+def synth() -> None:
+    """Build, preview and check data sets of occluded people.
+
+    \b
+    Examples:
+      hdeocc synth preview people-quick
+      hdeocc synth build people-quick --out data/people
+      hdeocc synth check data/people
+    """
+
+
+def _part(_context: click.Context, _option: click.Parameter, value: str) -> tuple[int, int]:
+    first, slash, last = value.partition("/")
+    if not (slash and first.isdecimal() and last.isdecimal() and 1 <= int(first) <= int(last)):
+        raise InputError(f"--part {value}: give i/n with i from 1 to n, such as 1/4")
+    return int(first), int(last)
+
+
+def _load(name: str, seed: int | None, count: int | None = None) -> "Recipe":
+    from synth.recipe import load_recipe
+
+    if seed is not None and seed < 0:
+        raise InputError(f"--seed {seed}: give a number from 0 up")
+    return load_recipe(name).with_changes(seed, count)
+
+
+@synth.command()
+@click.argument("recipe")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder to build into.")
+@click.option("--seed", type=int, help="Another seed than the recipe's.")
+@click.option("--count", type=int, help="This many samples in all, in the recipe's proportions.")
+@click.option("--workers", type=int, default=1, show_default=True, help="Processes.")
+@click.option("--part", callback=_part, default="1/1", help="Only every n-th shard: i/n.")
+@click.option("--data", type=click.Path(path_type=Path), help=_DATA_HELP)
+@click.pass_context
+def build(ctx: click.Context, recipe: str, out: Path, part: tuple[int, int], **given: Any) -> None:
+    """Build the data set of RECIPE: the name of a bundled recipe, or a .toml file.
+
+    \b
+    hdeocc synth build people-quick --out data/people
+    hdeocc synth build my-photos.toml --out data/mine --count 5000 --workers 8
+    hdeocc synth build my-photos.toml --out data/mine --part 3/16    (on machine 3 of 16)
+
+    Interrupt it when you like: the same command goes on where it stopped. Seed, workers and
+    parts never change what a sample looks like; only the recipe and its seed do.
+    """
+    from synth.build import build as build_dataset
+
+    chosen = _load(recipe, given["seed"], given["count"])
+    try:
+        dataset = build_dataset(chosen, out, given["data"], given["workers"], part)
+    except KeyboardInterrupt:
+        click.echo(f"\nStopped; {out} is sound. Run the same command again to go on.", err=True)
+        ctx.exit(130)
+    if dataset is None:
+        click.echo(f"Part {part[0]}/{part[1]} is done; {out} waits for the other parts.")
+        return
+    counts = ", ".join(f"{count} {split}" for split, count in dataset.info["counts"].items())
+    click.echo(f"{out}: {counts}\nfingerprint {dataset.fingerprint}")
+
+
+@synth.command()
+@click.argument("recipe")
+@click.option("--out", default="preview.png", show_default=True, type=click.Path(path_type=Path))
+@click.option("--rows", type=click.IntRange(1, 200), default=8, show_default=True)
+@click.option("--seed", type=int, help="Another seed than the recipe's.")
+@click.option("--split", type=click.Choice(["train", "val", "test"]), default="train")
+@click.option("--data", type=click.Path(path_type=Path), help=_DATA_HELP)
+def preview(recipe: str, out: Path, rows: int, split: str, **given: Any) -> None:
+    """Draw the first samples of RECIPE as one PNG: image, clean, amodal, modal, parsing.
+
+    \b
+    hdeocc synth preview people-quick --out people.png
+    hdeocc synth preview my-photos.toml --split test --rows 20
+    """
+    from synth.atomic import write_bytes
+    from synth.plan import make_sample, open_plan
+    from synth.preview import sheet, to_png
+
+    plan = open_plan(_load(recipe, given["seed"]), given["data"])
+    chosen = [i for i in range(len(plan)) if plan.place_of(i)[0] == split][:rows]
+    if not chosen:
+        raise InputError(f"{recipe}: has no {split} samples; choose another --split")
+    write_bytes(out, to_png(sheet([make_sample(plan, index) for index in chosen])))
+    click.echo(f"{out}: {len(chosen)} {split} samples of {plan.recipe.name}")
+
+
+@synth.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.pass_context
+def check(ctx: click.Context, folder: Path) -> None:
+    """Check every file, sample and invariant of the data set in FOLDER.
+
+    \b
+    hdeocc synth check data/people
+
+    Prints the fingerprint and "sound", or the first problems; the exit code is then 2.
+    """
+    from synth.check import check as find_problems
+    from synth.store import read_info
+
+    info = read_info(folder)
+    problems = find_problems(folder)
+    click.echo(f"fingerprint {info.get('fingerprint')}")
+    if not problems:
+        click.echo(f"{folder}: sound, {sum(info['counts'].values())} samples")
+        return
+    for problem in problems[:20]:
+        click.echo(problem, err=True)
+    if len(problems) > 20:
+        click.echo(f"... and {len(problems) - 20} more", err=True)
+    click.echo(f"{folder}: {len(problems)} problems", err=True)
+    ctx.exit(2)
+
+
+@synth.command()
+def recipes() -> None:
+    """List the recipes that come with the package."""
+    from synth.recipe import bundled, load_recipe
+
+    for name in bundled():
+        click.echo(f"{name:20s} {load_recipe(name).title}")

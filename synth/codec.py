@@ -1,0 +1,136 @@
+"""A sample as the files of a tar shard and back, and the hash of what it holds.
+
+Members of sample 000000: ``image.png``, ``clean.png``, ``parsing.png`` (where known),
+``initial.png`` (only where it differs from the modal mask) and ``json`` with everything else.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import cv2
+import numpy as np
+from pycocotools import mask as coco_mask
+
+from synth.images import decode_rle
+from synth.sample import Sample
+
+_PNG = [cv2.IMWRITE_PNG_COMPRESSION, 2]
+_HASHED = ("image", "clean", "amodal", "modal", "occluder", "parsing", "initial")
+
+
+def encode_mask(mask: np.ndarray) -> dict[str, Any]:
+    """Compressed COCO run-length code of a (H, W) bool mask, with ``counts`` as text."""
+    code = coco_mask.encode(np.asfortranarray(mask, dtype=np.uint8))
+    return {"size": [int(side) for side in code["size"]], "counts": code["counts"].decode()}
+
+
+def sample_labels(sample: Sample) -> dict[str, Any]:
+    """The JSON member of a sample."""
+    return {
+        "id": sample.sample_id,
+        "split": sample.split,
+        "size": list(sample.amodal.shape),
+        "person_id": sample.person_id,
+        "occluder_ids": list(sample.occluder_ids),
+        "hidden_share": round(sample.hidden_share, 6),
+        "amodal": encode_mask(sample.amodal),
+        "modal": encode_mask(sample.modal),
+        "occluder": encode_mask(sample.occluder),
+        "meta": sample.meta,
+    }
+
+
+def encode(sample: Sample) -> dict[str, bytes]:
+    """Content of each member of a sample, by its ending."""
+    members = {"image.png": _png(_swapped(sample.image))}
+    if sample.clean is not None:
+        members["clean.png"] = _png(_swapped(sample.clean))
+    if sample.parsing is not None:
+        members["parsing.png"] = _png(sample.parsing)
+    if not np.array_equal(sample.initial, sample.modal):
+        members["initial.png"] = _png(np.rint(sample.initial * 255).astype(np.uint8))
+    members["json"] = canonical(sample_labels(sample))
+    return members
+
+
+def decode(members: Mapping[str, bytes]) -> Sample:
+    """The sample that ``encode`` was given.
+
+    Raises:
+        ValueError: a member is missing or broken; the message says which.
+    """
+    try:
+        labels = json.loads(members["json"])
+        height, width = labels["size"]
+        masks = {n: decode_rle(labels[n], height, width) for n in ("amodal", "modal", "occluder")}
+        modal = masks["modal"]
+        soft = _optional(members, "initial.png")
+        clean = _optional(members, "clean.png", colour=True)
+        return Sample(
+            sample_id=labels["id"],
+            split=labels["split"],
+            image=_read_png(members, "image.png", colour=True),
+            clean=clean,
+            parsing=_optional(members, "parsing.png"),
+            initial=modal.astype(np.float32) if soft is None else soft / np.float32(255),
+            person_id=labels["person_id"],
+            occluder_ids=tuple(labels["occluder_ids"]),
+            meta=labels["meta"],
+            **masks,
+        )
+    except KeyError as error:
+        raise ValueError(f"lacks {error.args[0]}") from None
+    except (TypeError, json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"has broken labels ({error})") from None
+
+
+def sample_hash(sample: Sample) -> str:
+    """SHA-256 (hex) over every array (name, type, shape, pixels) and every label of a sample."""
+    digest = hashlib.sha256()
+    for name in _HASHED:
+        array = getattr(sample, name)
+        if array is not None:
+            digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
+            digest.update(np.ascontiguousarray(array).tobytes())
+    ids = [sample.sample_id, sample.split, sample.person_id, list(sample.occluder_ids)]
+    digest.update(canonical({"ids": ids, "meta": sample.meta}))
+    return digest.hexdigest()
+
+
+def combined_hash(hashes: Iterable[str]) -> str:
+    """Fingerprint of a row of samples, from their hashes in index order."""
+    digest = hashlib.sha256()
+    for one in hashes:
+        digest.update(f"{one}\n".encode())
+    return digest.hexdigest()
+
+
+def canonical(value: Any) -> bytes:
+    """One byte string for one JSON value: sorted keys, no spaces."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return text.encode()
+
+
+def _swapped(rgb: np.ndarray) -> np.ndarray:
+    return cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
+
+
+def _png(array: np.ndarray) -> bytes:
+    done, content = cv2.imencode(".png", array, _PNG)
+    if not done:
+        raise ValueError(f"an array of {array.shape} {array.dtype} cannot be stored as PNG")
+    return content.tobytes()
+
+
+def _optional(members: Mapping[str, bytes], name: str, colour: bool = False) -> np.ndarray | None:
+    return _read_png(members, name, colour) if name in members else None
+
+
+def _read_png(members: Mapping[str, bytes], name: str, colour: bool = False) -> np.ndarray:
+    data = np.frombuffer(members[name], np.uint8)
+    array = cv2.imdecode(data, cv2.IMREAD_COLOR if colour else cv2.IMREAD_GRAYSCALE)
+    if array is None:
+        raise ValueError(f"has a broken {name}")
+    return cv2.cvtColor(array, cv2.COLOR_BGR2RGB) if colour else array

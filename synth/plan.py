@@ -1,0 +1,248 @@
+"""Who is in which split, and what sample i is: a pure function of (recipe, seed, index)."""
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+
+from synth.compose import Composite, compose
+from synth.errors import InputError
+from synth.initial import make_initial
+from synth.recipe import SPLITS, Recipe
+from synth.sample import Sample
+from synth.sources.base import Cutout, OccluderSource, PersonCrop, PersonSource, Rejection
+from synth.splits import Key, Pool, held_out_order, make_pools, train_person
+
+_REPLACEMENTS = 50
+_REDRAWS = 6
+_CLOSE = 0.05  # a share this near the asked one is taken
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+@dataclass(eq=False)
+class Plan:
+    """A recipe with its sources open.
+
+    Attributes:
+        people, occluders: the pool of each split, by the split's name.
+        skipped: inputs that could not be read when they were needed, by "person source:id" or
+            "occluder source:id" (a source of people and one of occluders may share a name).
+    """
+
+    recipe: Recipe
+    person_sources: Sequence[PersonSource]
+    occluder_sources: Sequence[OccluderSource]
+    people: dict[str, Pool]
+    occluders: dict[str, Pool]
+    skipped: dict[str, str] = field(default_factory=dict)
+    _orders: dict[str, list[Key]] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return sum(self.counts.values())
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Samples of each split, in index order."""
+        return {name: int(getattr(self.recipe.counts, name)) for name in SPLITS}
+
+    def place_of(self, index: int) -> tuple[str, int]:
+        """The split of a sample, and its number within the split; IndexError beyond the end."""
+        start = 0
+        for name, count in self.counts.items():
+            if start <= index < start + count:
+                return name, index - start
+            start += count
+        raise IndexError(f"sample {index} of {len(self)}")
+
+    def rejected(self) -> list[Rejection]:
+        """What the sources left out when they were opened, each once."""
+        people = [one for source in self.person_sources for one in source.rejected]
+        occluders = [one for source in self.occluder_sources for one in source.rejected]
+        return list(dict.fromkeys(people + occluders))
+
+
+def open_plan(recipe: Recipe, data_root: str | os.PathLike[str] | None = None) -> Plan:
+    """The plan of a recipe; its relative file paths are found as ``synth.sources.open`` says.
+
+    Raises:
+        InputError: a source cannot be read, or holds too few people or occluders for the splits.
+    """
+    from synth.sources.open import open_all_occluders, open_all_people
+
+    people = open_all_people(recipe.people, data_root)
+    return make_plan(recipe, people, open_all_occluders(recipe.occluders, data_root))
+
+
+def make_plan(
+    recipe: Recipe, people: Sequence[PersonSource], occluders: Sequence[OccluderSource]
+) -> Plan:
+    """The plan of a recipe with sources that are open already, in the recipe's order."""
+    person_weights = tuple(spec.weight for spec in recipe.people)
+    occluder_weights = tuple(spec.weight for spec in recipe.occluders)
+    return Plan(
+        recipe,
+        people,
+        occluders,
+        make_pools(recipe, people, person_weights, "people"),
+        make_pools(recipe, occluders, occluder_weights, "occluders"),
+    )
+
+
+def person_of(plan: Plan, split: str, number: int) -> tuple[Key, int]:
+    """The person of a split's sample ``number``, and the first sample that shares the crop."""
+    pool, seed = plan.people[split], plan.recipe.seed
+    if split == "train":
+        return train_person(pool, seed, number), number
+    group = number // plan.recipe.splits.per_person
+    if split not in plan._orders:
+        plan._orders[split] = held_out_order(pool, seed, split)
+    order = plan._orders[split]
+    return order[group % len(order)], group * plan.recipe.splits.per_person
+
+
+def make_sample(plan: Plan, index: int) -> Sample:
+    """Sample ``index`` of a data set: always the same, whoever asks and in whatever order.
+
+    A person or occluder that cannot be read is replaced by the next one and noted in
+    ``plan.skipped``.
+
+    Raises:
+        IndexError: beyond the recipe's counts.
+        InputError: nothing in the sources can be read, or nothing hides anyone.
+    """
+    split, number = plan.place_of(index)
+    occluder_rng, compose_rng, initial_rng = _streams(plan.recipe.seed, index)[1:]
+    person_key, person = _person(plan, split, number, index)
+    made, keys, cutouts = _occlude(plan, split, person, occluder_rng, compose_rng)
+    return Sample(
+        sample_id=f"{index:06d}",
+        split=split,
+        image=made.image,
+        clean=made.clean,
+        amodal=made.amodal,
+        modal=made.modal,
+        occluder=made.occluder,
+        parsing=person.parsing,
+        initial=make_initial(made.modal, plan.recipe.initial, initial_rng),
+        person_id=_full_id(plan.person_sources, person_key),
+        occluder_ids=tuple(_full_id(plan.occluder_sources, key) for key in keys),
+        meta=_plain(_meta(made, person, cutouts)),
+    )
+
+
+def _streams(seed: int, index: int) -> list[np.random.Generator]:
+    """Independent generators of one sample: crop, choice of occluders, composition, initial."""
+    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(index,)))
+    return rng.spawn(4)
+
+
+def _full_id(sources: Sequence[PersonSource] | Sequence[OccluderSource], key: Key) -> str:
+    return f"{sources[key[0]].name}:{key[1]}"
+
+
+def _person(plan: Plan, split: str, number: int, index: int) -> tuple[Key, PersonCrop]:
+    """The person of a sample; one that cannot be read gives way to the next of the split."""
+    first = person_of(plan, split, number)[1]
+    stride = 1 if split == "train" else plan.recipe.splits.per_person
+    for step in range(_REPLACEMENTS):
+        key, _ = person_of(plan, split, number + step * stride)
+        crop_rng = _streams(plan.recipe.seed, index - number + first)[0]
+        person = _load(plan, "person", plan.person_sources[key[0]], key[1], crop_rng)
+        if person is not None:
+            return key, person
+    raise InputError(
+        f"{plan.recipe.name}: {_REPLACEMENTS} people in a row cannot be read; {_last(plan)}"
+    )
+
+
+class _Source(Protocol[T_co]):
+    @property
+    def name(self) -> str: ...
+
+    def load(self, identifier: str, size: int, rng: np.random.Generator, /) -> T_co: ...
+
+
+def _load(
+    plan: Plan, what: str, source: _Source[T], identifier: str, rng: np.random.Generator
+) -> T | None:
+    """What the source gives, or None, noted, where the input is bad."""
+    full_id = f"{what} {source.name}:{identifier}"
+    if full_id in plan.skipped:
+        return None
+    try:
+        return source.load(identifier, plan.recipe.size, rng)
+    except InputError as error:
+        plan.skipped[full_id] = error.message
+        return None
+
+
+def _last(plan: Plan) -> str:
+    return next(reversed(plan.skipped.values()), "no reason is known")
+
+
+def _occlude(
+    plan: Plan,
+    split: str,
+    person: PersonCrop,
+    occluder_rng: np.random.Generator,
+    compose_rng: np.random.Generator,
+) -> tuple[Composite, list[Key], list[Cutout]]:
+    """A composite close to a drawn share; other occluders are drawn while these miss it."""
+    settings = plan.recipe.occlusion
+    asked = float(compose_rng.uniform(*settings.hidden))
+    best: tuple[Composite, list[Key], list[Cutout]] | None = None
+    for _ in range(_REDRAWS):
+        keys, cutouts = _draw_cutouts(plan, split, occluder_rng)
+        made = compose(person, cutouts, settings, compose_rng, asked)
+        if best is None or made.miss(settings.hidden) < best[0].miss(settings.hidden):
+            best = made, keys, cutouts
+        outside, off = best[0].miss(settings.hidden)
+        if outside == 0 and off <= _CLOSE:
+            return best
+    assert best is not None
+    if best[0].got == 0:
+        raise InputError(
+            f"{plan.recipe.name}: no occluder drawn hides anything; look at its occluders"
+        )
+    return best
+
+
+def _draw_cutouts(
+    plan: Plan, split: str, rng: np.random.Generator
+) -> tuple[list[Key], list[Cutout]]:
+    pool, recipe = plan.occluders[split], plan.recipe
+    odds = np.array([w if ids else 0.0 for w, ids in zip(pool.weights, pool.ids, strict=True)])
+    keys: list[Key] = []
+    cutouts: list[Cutout] = []
+    count = int(rng.integers(1, recipe.occlusion.max_occluders + 1))
+    for _ in range(count + _REPLACEMENTS):
+        number = int(rng.choice(len(odds), p=odds / odds.sum()))
+        key = number, pool.ids[number][int(rng.integers(len(pool.ids[number])))]
+        source = plan.occluder_sources[number]
+        cutout = _load(plan, "occluder", source, key[1], rng.spawn(1)[0])
+        if cutout is not None:
+            keys.append(key)
+            cutouts.append(cutout)
+        if len(keys) == count:
+            return keys, cutouts
+    raise InputError(f"{recipe.name}: {_REPLACEMENTS} occluders cannot be read; {_last(plan)}")
+
+
+def _meta(made: Composite, person: PersonCrop, cutouts: Sequence[Cutout]) -> dict[str, Any]:
+    return {
+        "asked_share": round(made.asked, 4),
+        "person": person.meta,
+        "occluders": [{"category": cutout.category, **cutout.meta} for cutout in cutouts],
+        "placements": made.placements,
+    }
+
+
+def _plain(value: dict[str, Any]) -> dict[str, Any]:
+    """The value as it reads back from JSON: lists for tuples, numbers for numpy's."""
+    plain: dict[str, Any] = json.loads(json.dumps(value, default=lambda x: x.tolist()))
+    return plain

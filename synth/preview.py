@@ -1,0 +1,105 @@
+"""Pictures of samples: a sheet with one row a sample, and the contact sheet of a data set."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from synth.parsing import colourise
+from synth.sample import Sample
+
+if TYPE_CHECKING:
+    from synth.store import Dataset
+
+COLUMNS = ("image", "clean", "amodal", "modal", "parsing")
+_GAP, _TITLE = 4, 18
+_PAPER = 255
+_HIDDEN = (255, 40, 90)
+_THUMBNAIL, _CONTACT_ROWS, _CONTACT_COLUMNS = 128, 4, 6
+
+
+def sheet(samples: Sequence[Sample], tile: int = 0) -> np.ndarray:
+    """A picture (H, W, 3) uint8 RGB: a row a sample, the columns of ``COLUMNS`` with titles.
+
+    ``tile`` is the side of each picture; 0 takes the samples' size, at least 128.
+    """
+    side = tile or max(128, samples[0].amodal.shape[0])
+    rows = [np.hstack([_tile(panel, side) for panel in _panels(sample)]) for sample in samples]
+    return np.vstack([_titles(side), *rows])
+
+
+def contact_sheet(dataset: "Dataset") -> bytes:
+    """PNG of up to 24 samples spread over the splits: hidden part outlined, whole person beside."""
+    chosen = _spread(dataset, _CONTACT_ROWS * _CONTACT_COLUMNS)
+    cells = []
+    for sample in chosen:
+        pictures = [outlined(sample, _THUMBNAIL), _grey(sample.amodal)]
+        cells.append(np.hstack([_tile(picture, _THUMBNAIL) for picture in pictures]))
+    while len(cells) % _CONTACT_COLUMNS and len(cells) > _CONTACT_COLUMNS:
+        cells.append(np.full_like(cells[0], _PAPER))
+    rows = [
+        np.hstack(cells[i : i + _CONTACT_COLUMNS]) for i in range(0, len(cells), _CONTACT_COLUMNS)
+    ]
+    return to_png(np.vstack(rows))
+
+
+def outlined(sample: Sample, side: int) -> np.ndarray:
+    """The occluded picture (side, side, 3) uint8 with the outline of the hidden part."""
+    picture = _scaled(sample.image, side).copy()
+    hidden = _scaled(sample.invisible.astype(np.uint8) * 255, side, smooth=True) >= 128
+    contours, _ = cv2.findContours(hidden.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE)
+    cv2.drawContours(picture, contours, -1, _HIDDEN, 1, cv2.LINE_AA)
+    return picture
+
+
+def to_png(picture: np.ndarray) -> bytes:
+    """PNG of a picture (H, W, 3) uint8 RGB."""
+    return bytes(cv2.imencode(".png", picture[..., ::-1])[1].tobytes())
+
+
+def _spread(dataset: "Dataset", wanted: int) -> list[Sample]:
+    """Samples evenly over the data set, every split that has any among them."""
+    names = [name for name, count in dataset.info["counts"].items() if count]
+    chosen: list[Sample] = []
+    for place, name in enumerate(names):
+        split = dataset.split(name)
+        share = min(len(split), (wanted - len(chosen)) // (len(names) - place))
+        chosen += [split[int(i)] for i in np.linspace(0, len(split) - 1, share).round()]
+    return chosen
+
+
+def _panels(sample: Sample) -> list[np.ndarray]:
+    blank = np.full((*sample.amodal.shape, 3), 235, np.uint8)
+    parsing = blank if sample.parsing is None else colourise(sample.parsing)
+    clean = blank if sample.clean is None else sample.clean
+    return [sample.image, clean, _grey(sample.amodal), _grey(sample.modal), parsing]
+
+
+def _grey(mask: np.ndarray) -> np.ndarray:
+    return np.repeat(mask.astype(np.uint8)[..., None] * 255, 3, axis=2)
+
+
+def _scaled(picture: np.ndarray, side: int, smooth: bool = False) -> np.ndarray:
+    if picture.shape[0] == side:
+        return picture
+    if picture.shape[0] > side:
+        return cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA)
+    method = cv2.INTER_LINEAR if smooth else cv2.INTER_NEAREST
+    return cv2.resize(picture, (side, side), interpolation=method)
+
+
+def _tile(picture: np.ndarray, side: int) -> np.ndarray:
+    return cv2.copyMakeBorder(
+        _scaled(picture, side), 0, _GAP, 0, _GAP, cv2.BORDER_CONSTANT, value=(_PAPER,) * 3
+    )
+
+
+def _titles(side: int) -> np.ndarray:
+    band = np.full((_TITLE, len(COLUMNS) * (side + _GAP), 3), _PAPER, np.uint8)
+    for number, title in enumerate(COLUMNS):
+        where = (number * (side + _GAP) + 2, _TITLE - 5)
+        cv2.putText(
+            band, title, where, cv2.FONT_HERSHEY_SIMPLEX, 0.45, (40, 40, 40), 1, cv2.LINE_AA
+        )
+    return band

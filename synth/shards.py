@@ -1,0 +1,179 @@
+"""One shard: a tar file of samples (WebDataset layout) and the marker that says it is finished.
+
+The marker ``shard-00000.json`` is written after the tar file has its name, so a shard with a
+marker is whole. It holds where each member lies, so that reading needs no scan.
+"""
+
+import hashlib
+import json
+import tarfile
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+from synth.atomic import atomic_file, write_json
+from synth.codec import canonical, combined_hash, encode, sample_hash
+from synth.errors import InputError
+from synth.recipe import SPLITS, Recipe
+from synth.sample import Sample
+
+SCHEMA = 1
+_BLOCK = 512
+
+
+@dataclass(frozen=True)
+class Job:
+    """A shard to be written: samples ``first`` to ``first + count - 1``, all of one split."""
+
+    number: int
+    split: str
+    first: int
+    count: int
+
+    @property
+    def name(self) -> str:
+        return f"shard-{self.number:05d}.tar"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A sample in a shard: its id, the hash of its content, and (offset, bytes) by member."""
+
+    id: str
+    hash: str
+    members: dict[str, tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class Marker:
+    """What is known of a finished shard."""
+
+    recipe_hash: str
+    split: str
+    first: int
+    bytes: int
+    sha256: str
+    fingerprint: str
+    samples: tuple[Entry, ...]
+    skipped: dict[str, str] = field(default_factory=dict)
+
+
+def recipe_hash(recipe: Recipe) -> str:
+    """SHA-256 (hex) of a recipe with its seed and counts, and of the schema it is stored in."""
+    value = {"schema": SCHEMA, "recipe": recipe.model_dump(mode="json")}
+    return hashlib.sha256(canonical(value)).hexdigest()
+
+
+def jobs(recipe: Recipe) -> list[Job]:
+    """All shards of a recipe in index order: train, then val, then test; none mixes splits."""
+    planned: list[Job] = []
+    first = 0
+    for split in SPLITS:
+        end = first + getattr(recipe.counts, split)
+        while first < end:
+            count = min(recipe.shard_size, end - first)
+            planned.append(Job(len(planned), split, first, count))
+            first += count
+    return planned
+
+
+def marker_path(folder: Path, job: Job) -> Path:
+    """Where the marker of a shard lies."""
+    return (folder / job.name).with_suffix(".json")
+
+
+def write_shard(
+    folder: Path,
+    job: Job,
+    recipe_hash: str,
+    samples: Iterable[Sample],
+    skipped: Callable[[], dict[str, str]] = dict,
+) -> Marker:
+    """Write a shard and then its marker; ``samples`` are the job's, in order.
+
+    ``skipped`` is asked at the end for the inputs that could not be read on the way.
+
+    Raises:
+        InputError: the file system refused.
+    """
+    path = folder / job.name
+    entries: list[Entry] = []
+    with atomic_file(path) as file:
+        for sample in samples:
+            members = {
+                ending: _add(file, sample.sample_id, ending, content)
+                for ending, content in encode(sample).items()
+            }
+            entries.append(Entry(sample.sample_id, sample_hash(sample), members))
+        _close(file)
+        size = file.tell()
+        file.seek(0)
+        digest = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+    fingerprint = combined_hash(entry.hash for entry in entries)
+    marker = Marker(
+        recipe_hash, job.split, job.first, size, digest, fingerprint, tuple(entries), skipped()
+    )
+    write_json(marker_path(folder, job), asdict(marker))
+    return marker
+
+
+def _add(file: IO[bytes], sample_id: str, ending: str, content: bytes) -> tuple[int, int]:
+    """Append one member with a header that depends on nothing but name and size."""
+    info = tarfile.TarInfo(f"{sample_id}.{ending}")
+    info.size, info.mode, info.mtime = len(content), 0o644, 0
+    file.write(info.tobuf(tarfile.USTAR_FORMAT))
+    offset = file.tell()
+    file.write(content)
+    file.write(b"\0" * (-len(content) % _BLOCK))
+    return offset, len(content)
+
+
+def _close(file: IO[bytes]) -> None:
+    file.write(b"\0" * (2 * _BLOCK))
+    file.write(b"\0" * (-file.tell() % tarfile.RECORDSIZE))
+
+
+def read_marker(folder: Path, job: Job) -> Marker | None:
+    """The marker of a shard; None where there is none, or it cannot be read."""
+    try:
+        return parse_marker(json.loads(marker_path(folder, job).read_bytes()))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def parse_marker(value: dict[str, Any]) -> Marker:
+    """A marker from its JSON form; KeyError or TypeError where something is missing."""
+    samples = tuple(
+        Entry(s["id"], s["hash"], {k: (int(v[0]), int(v[1])) for k, v in s["members"].items()})
+        for s in value["samples"]
+    )
+    return Marker(**{**value, "samples": samples})
+
+
+def finished(folder: Path, job: Job, recipe_hash: str) -> Marker | None:
+    """The marker of a shard that is whole; None where it is still to be written.
+
+    Raises:
+        InputError: the shard in the folder belongs to another recipe or seed.
+    """
+    marker = read_marker(folder, job)
+    if marker is None:
+        return None
+    if marker.recipe_hash != recipe_hash:
+        raise InputError(
+            f"{folder / job.name}: belongs to another recipe or seed; choose another folder"
+        )
+    path = folder / job.name
+    whole = path.is_file() and path.stat().st_size == marker.bytes
+    return marker if whole and len(marker.samples) == job.count else None
+
+
+def read_members(path: Path, entry: Entry) -> dict[str, bytes]:
+    """The content of a sample's members by ending, straight from where they lie."""
+    members = {}
+    with open(path, "rb") as file:
+        for ending, (offset, size) in entry.members.items():
+            file.seek(offset)
+            members[ending] = file.read(size)
+    return members

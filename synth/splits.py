@@ -1,0 +1,121 @@
+"""Which people and occluders belong to which split, and in what order people come."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from synth.errors import InputError
+from synth.recipe import SPLITS, Recipe
+from synth.sources.base import OccluderSource, PersonSource
+
+_BLOCK = 1000
+_ORDER = 7  # keeps the streams that order people apart from those of samples
+
+Key = tuple[int, str]  # number of the source in the recipe, id within it
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The ids of one split, one tuple a source, and the sources' weights."""
+
+    ids: tuple[tuple[str, ...], ...]
+    weights: tuple[float, ...]
+
+    def __len__(self) -> int:
+        return sum(map(len, self.ids))
+
+
+def make_pools(
+    recipe: Recipe,
+    sources: Sequence[PersonSource] | Sequence[OccluderSource],
+    weights: tuple[float, ...],
+    what: str,
+) -> dict[str, Pool]:
+    """The pool of each split by its name; ``what`` is "people" or "occluders".
+
+    Raises:
+        InputError: a split that is to have samples would have nothing to draw from.
+    """
+    divided = [divide(recipe, source.name, source.ids()) for source in sources]
+    pools = {}
+    for split in SPLITS:
+        pools[split] = Pool(tuple(parts[split] for parts in divided), weights)
+        if getattr(recipe.counts, split) and not len(pools[split]):
+            found = sum(len(ids) for parts in divided for ids in parts.values())
+            raise InputError(
+                f"{recipe.name}: of {found} {what} none is left for {split}; give more {what}, "
+                f"raise splits.{split} or set counts.{split} = 0"
+            )
+    return pools
+
+
+def divide(recipe: Recipe, source: str, ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """The ids of one source by split, in an order that only the id, source and seed decide.
+
+    Test comes first, then val, then train; a split that is to have samples gets at least one id
+    while the source has enough for all of them. Adding ids later moves few of the old ones.
+    """
+    ordered = sorted(ids, key=lambda i: _order_key(recipe.splits.seed, source, i))
+    sizes = {}
+    for name in ("test", "val"):
+        share = getattr(recipe.splits, name)
+        wanted = bool(getattr(recipe.counts, name)) and share > 0
+        sizes[name] = max(round(share * len(ids)), int(wanted and len(ids) >= len(SPLITS)))
+    test, val = sizes["test"], sizes["val"]
+    return {
+        "test": tuple(ordered[:test]),
+        "val": tuple(ordered[test : test + val]),
+        "train": tuple(ordered[test + val :]),
+    }
+
+
+def _order_key(seed: int, source: str, identifier: str) -> tuple[str, str]:
+    return hashlib.sha256(f"{seed}:{source}:{identifier}".encode()).hexdigest(), identifier
+
+
+@lru_cache(maxsize=16)
+def _block(weights: tuple[float, ...]) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+    """A fixed run of turns that gives each source its share, evenly mixed.
+
+    Returns:
+        Quota of each source in the run; the source of each turn; how many turns that source had
+        before it in the run.
+    """
+    total = sum(weights)
+    length = 1 if len(weights) == 1 else _BLOCK
+    quotas = [max(int(weight > 0), round(length * weight / total)) for weight in weights]
+    turns = sorted(
+        ((rank + 0.5) / quota, source, rank)
+        for source, quota in enumerate(quotas)
+        for rank in range(quota)
+    )
+    return tuple(quotas), tuple(t[1] for t in turns), tuple(t[2] for t in turns)
+
+
+@lru_cache(maxsize=256)
+def _permutation(seed: int, split: str, source: int, cycle: int, length: int) -> np.ndarray:
+    key = (_ORDER, SPLITS.index(split), source, cycle)
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key)).permutation(length)
+
+
+def train_person(pool: Pool, seed: int, number: int) -> Key:
+    """Person of the train sample ``number``: all of a source in turn, newly shuffled each cycle."""
+    weights = tuple(w if ids else 0.0 for w, ids in zip(pool.weights, pool.ids, strict=True))
+    quotas, sources, ranks = _block(weights)
+    block, turn = divmod(number, len(sources))
+    source = sources[turn]
+    ids = pool.ids[source]
+    cycle, position = divmod(block * quotas[source] + ranks[turn], len(ids))
+    return source, ids[int(_permutation(seed, "train", source, cycle, len(ids))[position])]
+
+
+def held_out_order(pool: Pool, seed: int, split: str) -> list[Key]:
+    """Every person of a val or test pool once: sources mixed by weight until each runs dry."""
+    turns = []
+    for source, (ids, weight) in enumerate(zip(pool.ids, pool.weights, strict=True)):
+        order = _permutation(seed, split, source, 0, len(ids))
+        turns += [((rank + 0.5) / weight, source, ids[int(i)]) for rank, i in enumerate(order)]
+    return [(source, identifier) for _, source, identifier in sorted(turns)]

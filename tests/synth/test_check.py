@@ -1,0 +1,134 @@
+"""The check finds what is broken, and nothing where nothing is."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from synth.build import build
+from synth.check import check
+from synth.codec import canonical
+from synth.finish import checksum, finish
+from synth.plan import Plan, make_sample, open_plan
+from synth.shards import jobs, recipe_hash, write_shard
+from tests.synth.tiny import tiny_recipe, write_tiny
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def sound(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("set")
+    build(tiny_recipe(), folder, data, progress=False)
+    return folder
+
+
+@pytest.fixture
+def copy(sound: Path, tmp_path: Path) -> Path:
+    for path in sound.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    return tmp_path
+
+
+def flip(path: Path, place: int, bit: int = 0) -> None:
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1 << bit
+    path.write_bytes(content)
+
+
+def test_a_sound_data_set_has_no_problems(sound: Path) -> None:
+    assert check(sound) == []
+
+
+def test_any_flipped_byte_in_any_file_is_found(copy: Path) -> None:
+    rng = np.random.default_rng(0)
+    files = sorted(path for path in copy.iterdir())
+    assert len(files) == 7 * 2 + 5
+    for path in files:
+        for place in {0, path.stat().st_size - 1, *rng.integers(path.stat().st_size, size=2)}:
+            bit = int(rng.integers(8))
+            flip(path, int(place), bit)
+            assert check(copy), f"{path.name} byte {place} bit {bit}"
+            flip(path, int(place), bit)
+    assert check(copy) == []
+
+
+def test_a_changed_picture_names_shard_and_sample(copy: Path) -> None:
+    marker = json.loads((copy / "shard-00001.json").read_bytes())
+    offset, size = marker["samples"][1]["members"]["image.png"]
+    flip(copy / "shard-00001.tar", offset + size // 2)
+    problems = check(copy)
+    assert any("shard-00001.tar: bytes were changed" in one for one in problems)
+    assert any("shard-00001.tar: sample 000005" in one for one in problems)
+
+
+def test_missing_cut_and_extra_shards(copy: Path) -> None:
+    (copy / "shard-00000.tar").unlink()
+    os.truncate(copy / "shard-00001.tar", 5000)
+    (copy / "shard-00099.tar").write_bytes(b"")
+    problems = check(copy)
+    assert "shard-00000.tar: is missing" in problems
+    assert any(p.startswith("shard-00001.tar: is cut off or grown: 5000 bytes") for p in problems)
+    assert "shard-00099.tar: belongs to no shard of this data set" in problems
+
+
+def test_annotations_that_disagree(copy: Path) -> None:
+    text = (copy / "annotations.json").read_text()
+    (copy / "annotations.json").write_text(text.replace('"iscrowd":0', '"iscrowd":1', 1))
+    assert "annotations.json: differs from the labels in the shards" in check(copy)
+
+
+def test_an_edited_recipe_is_found_even_with_a_new_checksum(copy: Path) -> None:
+    info = json.loads((copy / "dataset.json").read_bytes())
+    info["recipe"]["occlusion"]["hidden"] = [0.2, 0.3]
+    info["checksum"] = checksum(info)
+    (copy / "dataset.json").write_bytes(canonical(info))
+    assert any("the recipe was changed" in one for one in check(copy))
+
+
+def write_by_hand(plan: Plan, folder: Path) -> None:
+    digest = recipe_hash(plan.recipe)
+    markers = []
+    for job in jobs(plan.recipe):
+        samples = (make_sample(plan, i) for i in range(job.first, job.first + job.count))
+        markers.append(write_shard(folder, job, digest, samples))
+    (folder / "recipe.json").write_text("{}")
+    finish(folder, plan, markers)
+
+
+def test_leaks_between_splits_are_found(data: Path, tmp_path: Path) -> None:
+    plan = open_plan(tiny_recipe(), data)
+    plan.people["test"] = plan.people["train"]
+    plan.occluders["val"] = plan.occluders["train"]
+    write_by_hand(plan, tmp_path)
+    problems = check(tmp_path)
+    assert any("person folder:" in p and "in train and test" in p for p in problems)
+    assert any("occluder folder:" in p and "in train and val" in p for p in problems)
+
+
+def test_broken_invariants_are_found(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dataclasses import replace
+
+    def bad(plan: Plan, index: int) -> object:
+        sample = make_sample(plan, index)
+        return replace(sample, occluder=np.zeros_like(sample.occluder)) if index == 3 else sample
+
+    monkeypatch.setattr("tests.synth.test_check.make_sample", make_sample)
+    monkeypatch.setattr("synth.build.make_sample", bad)
+    build(tiny_recipe(), tmp_path, data, progress=False)
+    problems = check(tmp_path)
+    assert "shard-00000.tar: sample 000003: hidden pixels that no occluder covers" in problems
+    assert all("000003" in problem for problem in problems)
+
+
+def test_no_data_set_is_a_problem(tmp_path: Path) -> None:
+    assert "holds no data set" in check(tmp_path)[0]
+    (tmp_path / "dataset.json").write_text('{"schema": 1, "recipe": 5}')
+    assert "damaged" in check(tmp_path)[0]

@@ -1,0 +1,115 @@
+"""The command line: what it prints, and one line with exit code 2 for every mistake."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from PIL import Image
+
+from synth.cli import synth
+from tests.synth.tiny import RECIPE, ROOT, write_tiny
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def toml(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("recipe") / "tiny.toml"
+    path.write_text(RECIPE.format(train=14, shard_size=4))
+    return path
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(synth, [str(argument) for argument in arguments])
+
+
+def test_build_then_check_print_the_same_fingerprint(
+    toml: Path, data: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    made = run("build", toml, "--out", out, "--data", data, "--count", 12, "--seed", 3)
+    assert made.exit_code == 0, made.output
+    assert "7 train, 2 val, 3 test" in made.stdout
+    checked = run("check", out)
+    assert checked.exit_code == 0
+    assert "sound, 12 samples" in checked.stdout
+    fingerprint = made.stdout.split("fingerprint ")[1].split()[0]
+    assert len(fingerprint) == 64
+    assert fingerprint in checked.stdout
+
+
+def test_parts_say_that_they_wait(toml: Path, data: Path, tmp_path: Path) -> None:
+    first = run("build", toml, "--out", tmp_path / "o", "--data", data, "--part", "1/2")
+    assert "Part 1/2 is done" in first.stdout
+    second = run("build", toml, "--out", tmp_path / "o", "--data", data, "--part", "2/2")
+    assert "fingerprint" in second.stdout
+
+
+def test_check_lists_problems_with_exit_code_2(toml: Path, data: Path, tmp_path: Path) -> None:
+    run("build", toml, "--out", tmp_path, "--data", data, "--count", 12)
+    (tmp_path / "shard-00001.tar").unlink()
+    checked = run("check", tmp_path)
+    assert checked.exit_code == 2
+    assert "shard-00001.tar: is missing" in checked.output
+    assert "problems" in checked.output.splitlines()[-1]
+
+
+def test_preview_draws_rows(toml: Path, data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "sheet.png"
+    for split, rows in (("train", 3), ("test", 2)):
+        made = run("preview", toml, "--data", data, "--out", out, "--rows", rows, "--split", split)
+        assert made.exit_code == 0, made.output
+        width, height = Image.open(out).size
+        assert width == 5 * 132
+        assert rows * 132 <= height < (rows + 1) * 132
+
+
+def test_recipes_are_listed() -> None:
+    listed = run("recipes").stdout
+    assert "people-quick" in listed
+    assert "photos-small" in listed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["build", "people-quik", "--out", "x"], "did you mean people-quick"),
+        (["build", "gone.toml", "--out", "x"], "no such recipe file"),
+        (["build", "people-quick", "--out", "x", "--part", "3/2"], "--part 3/2"),
+        (["build", "people-quick", "--out", "x", "--part", "one"], "--part one"),
+        (["build", "people-quick", "--out", "x", "--workers", "0"], "--workers 0"),
+        (["build", "people-quick", "--out", "x", "--count", "0"], "--count 0"),
+        (["build", "people-quick", "--out", "x", "--seed", "-1"], "--seed -1"),
+        (["check", "nowhere"], "holds no data set"),
+    ],
+)
+def test_mistakes_are_one_line(
+    arguments: list[str], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert words in result.output
+    assert len(result.output.strip().splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_missing_photos_are_one_line(toml: Path, tmp_path: Path) -> None:
+    result = run("build", toml, "--out", tmp_path / "out", "--data", tmp_path)
+    assert result.exit_code == 2
+    assert len(result.output.strip().splitlines()) == 1
+    assert str(tmp_path / "people") in result.output
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_help_has_examples_and_imports_nothing_heavy() -> None:
+    for command in ("build", "preview", "check"):
+        assert f"hdeocc synth {command} " in run(command, "--help").output
+    code = "import sys, synth.cli; print({'numpy', 'cv2', 'torch', 'pydantic'} & set(sys.modules))"
+    shown = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert shown.stdout.strip() == "set()"

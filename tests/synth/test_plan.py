@@ -1,0 +1,189 @@
+"""Splits, the order of people, and sample i as a pure function."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from synth.codec import sample_hash
+from synth.errors import InputError
+from synth.plan import Plan, make_plan, make_sample, person_of
+from synth.recipe import Counts, FolderOccluders, FolderPeople, Recipe, Splits
+from synth.sample import violations
+from synth.splits import Pool, divide, held_out_order, train_person
+from tests.synth.tiny import FakeOccluders, FakePeople
+
+PEOPLE = FolderPeople(source="folder", images="a", masks="b")
+THINGS = FolderOccluders(source="folder", images="a", masks="b")
+
+
+def recipe(train: int = 30, val: int = 6, test: int = 6, **changes: object) -> Recipe:
+    base = Recipe(
+        name="fake",
+        size=32,
+        counts=Counts(train=train, val=val, test=test),
+        people=(PEOPLE,),
+        occluders=(THINGS,),
+    )
+    return base.model_copy(update=changes)
+
+
+def plan(chosen: Recipe | None = None, **people: object) -> Plan:
+    return make_plan(
+        chosen or recipe(),
+        [FakePeople("folder", 40, **people)],  # type: ignore[arg-type]
+        [FakeOccluders("folder", 30)],
+    )
+
+
+@settings(max_examples=50)
+@given(st.integers(0, 300), st.floats(0, 0.4), st.floats(0, 0.4), st.integers(0, 5))
+def test_every_id_is_in_exactly_one_split(count: int, val: float, test: float, seed: int) -> None:
+    chosen = recipe(splits=Splits(val=val, test=test, seed=seed))
+    ids = [str(i) for i in range(count)]
+    parts = divide(chosen, "s", ids)
+    assert sorted(i for part in parts.values() for i in part) == sorted(ids)
+    if count >= 30:
+        assert len(parts["test"]) == pytest.approx(test * count, abs=1)
+        assert len(parts["val"]) == pytest.approx(val * count, abs=1)
+
+
+def test_split_depends_on_the_id_not_on_the_listing() -> None:
+    ids = [str(i) for i in range(100)]
+    chosen = recipe()
+    assert divide(chosen, "s", ids) == divide(chosen, "s", ids[::-1])
+    assert divide(chosen, "s", ids) != divide(chosen, "t", ids)
+    grown = divide(chosen, "s", [*ids, "new"])
+    kept = set(divide(chosen, "s", ids)["train"]) & set(grown["train"])
+    assert len(kept) >= 68
+
+
+def test_small_sources_give_every_wanted_split_one() -> None:
+    parts = divide(recipe(splits=Splits(val=0.01, test=0.01)), "s", ["a", "b", "c"])
+    assert [len(parts[name]) for name in ("train", "val", "test")] == [1, 1, 1]
+    with pytest.raises(InputError, match="none is left for val") as caught:
+        make_plan(recipe(), [FakePeople("folder", 2)], [FakeOccluders("folder", 30)])
+    assert "\n" not in caught.value.message
+
+
+def test_a_share_of_zero_cannot_serve_a_count() -> None:
+    with pytest.raises(InputError, match="splits.val"):
+        plan(recipe(splits=Splits(val=0.0, test=0.2)))
+
+
+def test_train_takes_everyone_once_a_cycle_in_new_order() -> None:
+    pool = Pool((tuple("abcdefgh"),), (1.0,))
+    cycles = [[train_person(pool, 0, 8 * c + i)[1] for i in range(8)] for c in range(4)]
+    assert all(sorted(cycle) == list("abcdefgh") for cycle in cycles)
+    assert len({tuple(cycle) for cycle in cycles}) == 4
+    assert [train_person(pool, 1, i)[1] for i in range(8)] != cycles[0]
+
+
+def test_train_mixes_sources_by_weight() -> None:
+    pool = Pool((tuple("abc"), tuple("uvwxyz")), (3.0, 1.0))
+    keys = [train_person(pool, 0, i) for i in range(2000)]
+    assert Counter(source for source, _ in keys) == {0: 1500, 1: 500}
+    assert Counter(source for source, _ in keys[:100])[1] == pytest.approx(25, abs=2)
+    assert set(Counter(i for s, i in keys if s == 0).values()) == {500}
+
+
+def test_a_source_without_train_people_is_passed_over() -> None:
+    pool = Pool(((), tuple("xy")), (3.0, 1.0))
+    assert {train_person(pool, 0, i) for i in range(9)} == {(1, "x"), (1, "y")}
+
+
+def test_held_out_people_come_once_and_mixed() -> None:
+    pool = Pool((tuple("abcdef"), tuple("xy")), (3.0, 1.0))
+    order = held_out_order(pool, 0, "test")
+    assert sorted(order) == sorted([(0, i) for i in "abcdef"] + [(1, i) for i in "xy"])
+    assert order != held_out_order(pool, 1, "test")
+    assert 1 in {source for source, _ in order[:4]}
+
+
+def test_test_samples_share_people_in_threes_until_all_were_seen() -> None:
+    made = plan(recipe(train=1, val=3, test=33))
+    keys = [person_of(made, "test", i)[0] for i in range(33)]
+    assert [keys[i] for i in range(0, 24, 3)] == [keys[i + 2] for i in range(0, 24, 3)]
+    assert len(set(keys[:24])) == 8  # all of 20 % of 40
+    assert keys[24] == keys[0]
+
+
+def test_composites_of_a_test_person_share_the_crop_but_not_the_occlusion() -> None:
+    made = plan()
+    one, two = make_sample(made, 36), make_sample(made, 37)
+    assert one.split == two.split == "test"
+    assert one.person_id == two.person_id
+    assert one.clean is not None and two.clean is not None
+    assert np.array_equal(one.clean, two.clean)
+    assert not np.array_equal(one.occluder, two.occluder)
+
+
+def test_index_layout() -> None:
+    made = plan()
+    assert len(made) == 42
+    assert [made.place_of(i) for i in (0, 29, 30, 35, 36, 41)] == [
+        ("train", 0),
+        ("train", 29),
+        ("val", 0),
+        ("val", 5),
+        ("test", 0),
+        ("test", 5),
+    ]
+    with pytest.raises(IndexError):
+        made.place_of(42)
+
+
+def test_same_index_same_sample_in_any_order() -> None:
+    indices = [41, 0, 7, 33, 7]
+    forward = {i: sample_hash(make_sample(plan(), i)) for i in indices}
+    shared = plan()
+    assert all(sample_hash(make_sample(shared, i)) == forward[i] for i in reversed(indices))
+    assert len(set(forward.values())) == 4
+    assert sample_hash(make_sample(plan(recipe(seed=1)), 7)) != forward[7]
+
+
+def test_every_index_draws_its_own_occlusion() -> None:
+    made = plan()
+    samples = [make_sample(made, index) for index in range(len(made))]
+    assert len({s.meta["asked_share"] for s in samples}) > 38
+    assert len({s.occluder.tobytes() for s in samples}) == len(made)
+    crops = {s.image.tobytes() for s in samples if s.split == "train"}
+    assert len(crops) == made.counts["train"]
+
+
+def test_samples_are_sound_and_within_the_range() -> None:
+    made = plan()
+    for index in range(len(made)):
+        sample = make_sample(made, index)
+        assert violations(sample) == []
+        assert 0.05 <= sample.hidden_share <= 0.7
+        assert sample.hidden_share == pytest.approx(sample.meta["asked_share"], abs=0.051)
+        assert sample.sample_id == f"{index:06d}"
+
+
+def test_unreadable_people_are_replaced_and_named() -> None:
+    broken = tuple(f"{i:03d}" for i in range(0, 40, 3))
+    made = plan(broken=broken)
+    samples = [make_sample(made, i) for i in range(len(made))]
+    assert not {s.person_id for s in samples} & {f"folder:{b}" for b in broken}
+    assert made.skipped
+    assert all(reason.endswith("is truncated; remove it") for reason in made.skipped.values())
+    assert all(key.startswith("person folder:") for key in made.skipped)
+    again = plan(broken=broken)
+    assert sample_hash(make_sample(again, 20)) == sample_hash(samples[20])
+
+
+def test_nobody_readable_is_one_line() -> None:
+    made = plan(broken=tuple(f"{i:03d}" for i in range(40)))
+    with pytest.raises(InputError, match="cannot be read; /data/") as caught:
+        make_sample(made, 0)
+    assert "\n" not in caught.value.message
+
+
+def test_meta_is_plain_json() -> None:
+    sample = make_sample(plan(), 0)
+    assert type(sample.meta["placements"][0]["box"]) is list
+    assert sample.meta["occluders"][0]["category"] == "thing"
+    assert isinstance(sample.modal, np.ndarray)
