@@ -50,7 +50,7 @@ def train(
         initial=state.step,
         desc=f"train {method.track} {method.title}",
         unit="step",
-        disable=not fabric.is_global_zero,
+        disable=None if fabric.is_global_zero else True,
         leave=False,
     )
     saved = time.monotonic()

@@ -61,14 +61,17 @@ MASK_PRESETS: dict[Preset, MaskPreset] = {
         discriminator=16,
     ),
     "small": MaskPreset(
-        MaskCompletionConfig(width=2), MaskLossConfig(perceptual=0.0), discriminator=32
+        MaskCompletionConfig(width=1, template_size=32),
+        MaskLossConfig(perceptual=0.0),
+        discriminator=16,
     ),
     "full": MaskPreset(MaskCompletionConfig(width=4)),
 }
 CONTENT_PRESETS: dict[Preset, ContentPreset] = {
     "quick": ContentPreset(ContentRecoveryConfig(width=16, levels=5), discriminator=16, vgg=False),
-    "small": ContentPreset(ContentRecoveryConfig(width=24, levels=6), discriminator=32),
-    "full": ContentPreset(ContentRecoveryConfig(width=64, levels=7)),
+    "small": ContentPreset(ContentRecoveryConfig(width=16, levels=6), discriminator=16),
+    # 3x3 fusions as in the released code: the paper's 55.6 M parameters.
+    "full": ContentPreset(ContentRecoveryConfig(width=64, levels=7, pga_fusion_kernel=3)),
 }
 
 
@@ -154,7 +157,7 @@ class TwoStageMask(Learned):
     """Stage 1, refined mask completion (paper section 3.2)."""
 
     track: ClassVar[Track] = "mask"
-    title: ClassVar[str] = "two-stage (ours)"
+    title: ClassVar[str] = "Two-stage (ours)"
     consumes: ClassVar[frozenset[str]] = frozenset({"image", "initial"})
 
     def __init__(self, preset: Preset = "quick", sizes: MaskPreset | None = None) -> None:
@@ -276,7 +279,7 @@ class TwoStageContent(Learned):
     """Stage 2, parsing guided content recovery (paper section 3.3), fitted after stage 1."""
 
     track: ClassVar[Track] = "content"
-    title: ClassVar[str] = "two-stage (ours)"
+    title: ClassVar[str] = "Two-stage (ours)"
     consumes: ClassVar[frozenset[str]] = frozenset({"image", "initial", "modal", "amodal"})
     upstream: ClassVar[tuple[str, ...]] = (STAGE_1,)
     generator_betas: ClassVar[tuple[float, float]] = (0.9, 0.999)

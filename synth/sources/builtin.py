@@ -32,7 +32,7 @@ class BuiltinPeople:
         from synth.people.backgrounds import draw_background
 
         own = _generator(self._spec.seed, _PEOPLE, person_id, self._spec.pool)
-        person = render.render_person(own, size)
+        person = render.render_person(own, size, framing="full")
         amodal = person.alpha >= 128
         image = render.composite(person, draw_background(rng, size))
         points = np.round(person.keypoints.astype(np.float64), 2)
