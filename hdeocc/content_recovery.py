@@ -16,10 +16,12 @@ from torch.nn import functional as F
 from hdeocc.attention import ParsingGuidedAttention
 from hdeocc.blocks import xavier_init
 from hdeocc.partial_conv import Known, PartialConv2d, join, known_where, upsample
+from hdeocc.smooth_fill import smooth_fill
 
 ENCODER_KERNELS = (7, 5, 5, 3, 3, 3, 3)
 CHANNEL_FACTORS = (1, 2, 4, 8, 8, 8, 8)
 INPUTS = 5  # erased image, visibility, amodal mask
+MOST = 0.98  # the start is kept off the ends of tanh, where no correction would move it
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,8 @@ class ContentRecoveryConfig:
         visibility and the amodal mask there too (released code).
     window_normalisation: NVIDIA's rule; False is the released code's.
     output: "tanh", or "clamp" (in eval mode only, so that training keeps its gradient).
+    start: what the output is a correction of: mid-grey ("grey", the paper), or the visible
+        person's colours continued smoothly into the hole ("smooth", ours).
     init_gain: gain of a Xavier normal initialisation; None keeps PyTorch's own.
     """
 
@@ -56,6 +60,7 @@ class ContentRecoveryConfig:
     per_channel_masks: bool = True
     window_normalisation: bool = True
     output: Literal["tanh", "clamp"] = "tanh"
+    start: Literal["grey", "smooth"] = "grey"
     init_gain: float | None = None
 
     def __post_init__(self) -> None:
@@ -70,6 +75,8 @@ class ContentRecoveryConfig:
             raise ValueError(f"mask_after_pga {self.mask_after_pga!r}: ones, amodal or keep")
         if self.output not in ("tanh", "clamp"):
             raise ValueError(f"output {self.output!r}: tanh or clamp")
+        if self.start not in ("grey", "smooth"):
+            raise ValueError(f"start {self.start!r}: grey or smooth")
 
     @classmethod
     def as_released(cls, width: int = 64, levels: int = 7) -> ContentRecoveryConfig:
@@ -209,15 +216,27 @@ class ContentRecovery(nn.Module):
             skip = skips.pop()
             values, mask = decode(join([upsample(x, skip.values.shape[-2:]), skip]))
             x = self._attend(f"dec{level}", values, mask, parts)
-        skip = skips.pop()
+        skip, start = skips.pop(), None
+        if self.config.start == "smooth":
+            start = self._smooth_start(image, hole, modal * amodal)
+            skip = known_where(torch.cat([start, skip.values[:, 3:]], dim=1), None)
         values, _ = self.last(join([upsample(x, skip.values.shape[-2:]), skip]))
-        recon = self._to_picture(values.float())
+        recon = self._to_picture(values.float(), start)
         return ContentOutput(recon, torch.where(hole, recon, image))
 
-    def _to_picture(self, values: Tensor) -> Tensor:
-        """Network values, nominally in [-1, 1], to RGB in [0, 1]."""
+    def _smooth_start(self, image: Tensor, hole: Tensor, person: Tensor) -> Tensor:
+        """The dimmed image in [-1, 1], its hole filled from the visible person."""
+        seen = (person >= 0.5).to(image.dtype)
+        dimmed = dim_background(image, seen, self.config.background)
+        return torch.where(hole, smooth_fill(image, seen), dimmed) * 2 - 1
+
+    def _to_picture(self, values: Tensor, start: Tensor | None) -> Tensor:
+        """Network values, nominally in [-1, 1], or corrections of ``start``, to RGB in [0, 1]."""
         if self.config.output == "tanh":
+            if start is not None:
+                values = values + torch.atanh(start.clamp(-MOST, MOST))
             values = values.tanh()
-        elif not self.training:
-            values = values.clamp(-1, 1)
+        else:
+            values = values if start is None else values + start
+            values = values if self.training else values.clamp(-1, 1)
         return (values + 1) / 2

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -47,6 +48,8 @@ class ContentLossConfig:
     """Weights of stage 2; L1 is counted on the scale [-1, 1], as in the paper's code.
 
     completed: how much more the composite counts than the raw reconstruction, in every term.
+    l1_over: what the composite's L1 is a mean over: the frame, as in the paper's code, or the
+        hole, which is the only place where it is not zero.
     correlation_size: position pairs are compared on a grid of at most this side.
     background: the contrast of the target outside the person; keep it equal to the network's.
     """
@@ -56,6 +59,7 @@ class ContentLossConfig:
     correlation: float = 1.0
     adversarial: float = 0.1
     completed: float = 5.0
+    l1_over: Literal["frame", "hole"] = "frame"
     correlation_size: int = 32
     background: float = 0.3
 
@@ -206,6 +210,7 @@ def content_losses(
     clean: Tensor,
     amodal: Tensor,
     *,
+    hole: Tensor | None = None,
     features: Features | None = None,
     fake_logits: Tensor | None = None,
     config: ContentLossConfig | None = None,
@@ -215,14 +220,18 @@ def content_losses(
     clean: what `out.comp` should be (B, 3, H, W) in [0, 1], that is the image without the
     occluder, at least inside the person; outside the hole it should equal the image the network
     got, so that only the hole counts in the composite's terms. amodal (B, 1, H, W). Both
-    picture and target are dimmed outside the person before they are compared.
+    picture and target are dimmed outside the person before they are compared. hole
+    (B, 1, H, W): where the composite is painted; wanted for l1_over="hole".
     fake_logits: the frozen discriminator's answer to `out.comp`.
     """
     config = config or ContentLossConfig()
     target = dim_background(clean.float(), amodal, config.background)
     comp = dim_background(out.comp.float(), amodal, config.background)
     pictures = [(1.0, out.recon.float()), (config.completed, comp)]
-    l1 = torch.stack([weight * 2 * _l1(picture, target) for weight, picture in pictures]).sum()
+    share: Tensor | float = 1.0
+    if config.l1_over == "hole" and hole is not None:
+        share = hole.float().mean().clamp_min(1 / hole[0].numel())
+    l1 = 2 * (_l1(pictures[0][1], target) + config.completed * _l1(comp, target) / share)
     terms = {"l1": config.l1 * l1}
     if features is not None and (config.style or config.correlation):
         terms |= _style_and_correlation(pictures, target, features, config)

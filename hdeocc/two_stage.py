@@ -248,6 +248,7 @@ class ContentNets(Adversarial):
             out,
             target,
             batch.amodal,
+            hole=hole,
             features=self.features,
             fake_logits=fake,
             config=self.loss,

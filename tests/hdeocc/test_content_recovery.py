@@ -80,6 +80,8 @@ SWITCHES = [
     {"per_channel_masks": False},
     {"window_normalisation": False},
     {"output": "clamp"},
+    {"start": "smooth"},
+    {"start": "smooth", "output": "clamp"},
     {"background": 1.0},
     {"init_gain": 1.0},
 ]

@@ -251,3 +251,20 @@ def test_zero_weights_leave_their_terms_out() -> None:
         flat_output(), modal, amodal, features=pyramid, fake_logits=torch.zeros(1), config=config
     )
     assert "perceptual" not in terms and "adversarial" not in terms
+
+
+def test_the_l1_of_the_composite_may_be_a_mean_over_the_hole() -> None:
+    image = torch.zeros(1, 3, 8, 8)
+    hole = torch.zeros(1, 1, 8, 8)
+    hole[..., :2, :4] = 1  # 8 of 64 pixels
+    painted = image + 0.25 * hole
+    out = ContentOutput(painted, painted)
+    person = torch.ones(1, 1, 8, 8)
+
+    def l1(over: str) -> float:
+        config = ContentLossConfig(l1=1.0, completed=5.0, l1_over=over)  # type: ignore[arg-type]
+        return float(content_losses(out, image, person, hole=hole, config=config)["l1"])
+
+    frame = 2 * 0.25 * 8 / 64  # on the scale [-1, 1]
+    assert l1("frame") == pytest.approx(6 * frame)
+    assert l1("hole") == pytest.approx(frame + 5 * 2 * 0.25)
