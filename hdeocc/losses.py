@@ -227,26 +227,36 @@ def content_losses(
     config = config or ContentLossConfig()
     target = dim_background(clean.float(), amodal, config.background)
     comp = dim_background(out.comp.float(), amodal, config.background)
-    pictures = [(1.0, out.recon.float()), (config.completed, comp)]
     share: Tensor | float = 1.0
     if config.l1_over == "hole" and hole is not None:
         share = hole.float().mean().clamp_min(1 / hole[0].numel())
-    l1 = 2 * (_l1(pictures[0][1], target) + config.completed * _l1(comp, target) / share)
+    l1 = 2 * (_l1(out.recon, target) + config.completed * _l1(comp, target) / share)
     terms = {"l1": config.l1 * l1}
-    if features is not None and (config.style or config.correlation):
-        terms |= _style_and_correlation(pictures, target, features, config)
+    if features is not None:
+        terms |= content_feature_losses(out, clean, amodal, features, config)
     if fake_logits is not None and config.adversarial:
         terms["adversarial"] = config.adversarial * generator_loss(fake_logits)
     return terms
 
 
-def _style_and_correlation(
-    pictures: list[tuple[float, Tensor]],
-    target: Tensor,
+def content_feature_losses(
+    out: ContentOutput,
+    clean: Tensor,
+    amodal: Tensor,
     features: Features,
-    config: ContentLossConfig,
+    config: ContentLossConfig | None = None,
 ) -> dict[str, Tensor]:
-    """Style on all levels, correlation on the second (pool2)."""
+    """The terms of stage 2 that look through VGG: style on all levels, correlation on the second.
+
+    Arguments as in `content_losses`; they are the costly part of a step, so a caller may give
+    them a part of the batch only.
+    """
+    config = config or ContentLossConfig()
+    if not (config.style or config.correlation):
+        return {}
+    target = dim_background(clean.float(), amodal, config.background)
+    comp = dim_background(out.comp.float(), amodal, config.background)
+    pictures = [(1.0, out.recon.float()), (config.completed, comp)]
     with torch.no_grad():
         wanted = features(target)
     style = correlation = target.new_zeros(())

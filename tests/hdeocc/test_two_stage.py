@@ -7,15 +7,14 @@ import pytest
 import torch
 
 from hdeocc.method import Budget, FitData, Method
-from hdeocc.two_stage import (
+from hdeocc.two_stage_content import (
     CONTENT_PRESETS,
-    MASK_PRESETS,
     STAGE_1,
     TwoStageContent,
-    TwoStageMask,
     one_hot,
     parsing_inside,
 )
+from hdeocc.two_stage_mask import MASK_PRESETS, TwoStageMask
 from tests.conformance import ContentConformance, LearnedConformance, cpu_fabric
 from tests.fakes import make_samples
 

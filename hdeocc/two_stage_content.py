@@ -1,10 +1,9 @@
-"""Our two-stage model as two methods: refined mask completion, parsing guided content recovery.
+"""Stage 2 as a method of the content track: parsing guided content recovery (paper section 3.3).
 
-Stage 2 is guided by the parsing that stage 1 predicts, so that it needs no labels at test time;
-in training the true parsing takes turns with the predicted one where it is known.
+It is guided by the parsing that stage 1 predicts, so that it needs no labels at test time; in
+training the true parsing takes turns with the predicted one where it is known.
 """
 
-import logging
 from dataclasses import dataclass, replace
 from typing import ClassVar, cast
 
@@ -15,81 +14,41 @@ from torch.nn import functional as F
 from hdeocc import losses
 from hdeocc.batch import Batch
 from hdeocc.content_recovery import ContentOutput, ContentRecovery, ContentRecoveryConfig, hole_of
-from hdeocc.discriminators import ContentDiscriminator, MaskDiscriminator
+from hdeocc.discriminators import ContentDiscriminator
 from hdeocc.learned import Adversarial, Learned, Terms
-from hdeocc.losses import ContentLossConfig, Features, MaskLossConfig
+from hdeocc.losses import ContentLossConfig, Features
 from hdeocc.mask_completion import MaskCompletion, MaskCompletionConfig, MaskOutput
 from hdeocc.method import Budget, FitData, Preset, Track
-from hdeocc.templates import fit_templates
+from hdeocc.two_stage_mask import MASK_PRESETS, TwoStageMask, blanked, vgg_features
 from synth.parsing import NUM_LABELS
 
 STAGE_1 = "mask.two-stage"
-log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class MaskPreset:
-    """Stage 1 at one preset.
-
-    discriminator: width of D_m.
-    blank: share of training samples whose occluder is blanked, so that stage 1 also parses the
-        people of the content track, whose hole holds no pixels.
-    """
-
-    net: MaskCompletionConfig
-    loss: MaskLossConfig = MaskLossConfig()
-    discriminator: int = 64
-    blank: float = 0.15
 
 
 @dataclass(frozen=True)
 class ContentPreset:
-    """Stage 2 at one preset; ``true_parsing`` is the share of labelled samples guided by truth."""
+    """Stage 2 at one preset.
+
+    discriminator: width of D_c.
+    true_parsing: share of labelled samples that are guided by their true parsing.
+    vgg: whether style and correlation are trained at all.
+    vgg_share: share of every batch that they look at; they cost more than the rest of a step.
+    """
 
     net: ContentRecoveryConfig
     loss: ContentLossConfig = ContentLossConfig()
     discriminator: int = 64
     true_parsing: float = 0.5
     vgg: bool = True
+    vgg_share: float = 1.0
 
 
-# The quick preset leaves VGG out: its terms would cost more than the rest of a step.
-MASK_PRESETS: dict[Preset, MaskPreset] = {
-    "quick": MaskPreset(
-        MaskCompletionConfig(width=1, templates=32, template_size=32),
-        MaskLossConfig(perceptual=0.0),
-        discriminator=16,
-    ),
-    "small": MaskPreset(
-        MaskCompletionConfig(width=1, template_size=32),
-        MaskLossConfig(perceptual=0.0),
-        discriminator=16,
-    ),
-    "full": MaskPreset(MaskCompletionConfig(width=4)),
-}
 CONTENT_PRESETS: dict[Preset, ContentPreset] = {
     "quick": ContentPreset(ContentRecoveryConfig(width=16, levels=5), discriminator=16, vgg=False),
     "small": ContentPreset(ContentRecoveryConfig(width=16, levels=6), discriminator=16),
     # 3x3 fusions as in the released code: the paper's 55.6 M parameters.
     "full": ContentPreset(ContentRecoveryConfig(width=64, levels=7, pga_fusion_kernel=3)),
 }
-
-
-def vgg_features() -> Features | None:
-    """VGG16 features for the perceptual and style terms; None, with a warning, without weights."""
-    from metrics.errors import MetricsError
-    from metrics.features import vgg16_features
-
-    try:
-        return vgg16_features()
-    except MetricsError as error:
-        log.warning("trained without perceptual and style terms: %s", error.message)
-        return None
-
-
-def whole_probability(out: MaskOutput) -> Tensor:
-    """Amodal probability (B, 1, H, W): the person is where either mask says so, as in the paper."""
-    return torch.maximum(out.amodal_probability, out.modal_probability)
 
 
 def parsing_inside(logits: Tensor, amodal: Tensor) -> Tensor:
@@ -101,92 +60,9 @@ def parsing_inside(logits: Tensor, amodal: Tensor) -> Tensor:
     return one_hot(part * (amodal[:, 0] >= 0.5))
 
 
-def blanked(image: Tensor, where: Tensor) -> Tensor:
-    """The image (B, 3, H, W) with mid-grey where ``where`` (B, 1, H, W) is at least a half."""
-    return image.masked_fill(where >= 0.5, 0.5)
-
-
 def one_hot(labels: Tensor) -> Tensor:
     """Labels (B, H, W) int64 -> (B, 20, H, W) float32."""
     return F.one_hot(labels, NUM_LABELS).permute(0, 3, 1, 2).float()
-
-
-class MaskNets(Adversarial):
-    """Stage 1 and its discriminator."""
-
-    def __init__(self, preset: MaskPreset) -> None:
-        weight = preset.loss.adversarial
-        super().__init__(
-            MaskCompletion(preset.net), MaskDiscriminator(preset.discriminator) if weight else None
-        )
-        self.loss = preset.loss
-        self.blank = preset.blank
-        self.features: Features | None = None
-
-    def _seen(self, batch: Batch) -> Tensor:
-        """The image, with the occluder blanked in a drawn share of the samples."""
-        draw = torch.rand(len(batch), device=batch.image.device) < self.blank
-        return blanked(batch.image, batch.occluder * draw[:, None, None, None])
-
-    def generator_step(self, batch: Batch) -> tuple[Terms, Terms]:
-        out: MaskOutput = self.generator(self._seen(batch), batch.initial)
-        shown = losses.adversarial_mask(
-            out.amodal_probability, straight_through=self.loss.straight_through
-        )
-        fake = None if self.discriminator is None else self.discriminator(batch.image, shown)
-        terms = losses.mask_losses(
-            out,
-            batch.modal,
-            batch.amodal,
-            batch.parsing,
-            batch.has_parsing,
-            features=self.features,
-            fake_logits=fake,
-            config=self.loss,
-        )
-        return terms, {"mask": shown}
-
-    def discriminator_step(self, batch: Batch, made: Terms) -> Terms:
-        assert self.discriminator is not None
-        real = self.discriminator(batch.image, batch.amodal)
-        fake = self.discriminator(batch.image, made["mask"])
-        return {"discriminator": losses.discriminator_loss(real, fake)}
-
-
-class TwoStageMask(Learned):
-    """Stage 1, refined mask completion (paper section 3.2)."""
-
-    track: ClassVar[Track] = "mask"
-    title: ClassVar[str] = "Two-stage (ours)"
-    consumes: ClassVar[frozenset[str]] = frozenset({"image", "initial"})
-
-    def __init__(self, preset: Preset = "quick", sizes: MaskPreset | None = None) -> None:
-        super().__init__(preset)
-        self.sizes = sizes or MASK_PRESETS[preset]
-        self.nets = MaskNets(self.sizes)
-
-    def prepare(self, data: FitData, budget: Budget) -> None:
-        config = self.sizes.net
-        if config.templates:
-            masks = (data.train[i].amodal for i in range(len(data.train)))
-            templates = fit_templates(
-                masks,
-                config.templates,
-                config.template_size,
-                budget.seed,
-                tight=not config.aligned_templates,
-            )
-            self.net.set_templates(templates)
-        if self.sizes.loss.perceptual:
-            cast(MaskNets, self.nets).features = vgg_features()
-
-    @property
-    def net(self) -> MaskCompletion:
-        """The network of stage 1."""
-        return cast(MaskCompletion, self.nets.generator)
-
-    def infer(self, batch: Batch) -> Tensor:
-        return whole_probability(self.net(batch.image, batch.initial))
 
 
 class GuidedRecovery(nn.Module):
@@ -228,6 +104,7 @@ class ContentNets(Adversarial):
         super().__init__(guided, ContentDiscriminator(preset.discriminator) if weight else None)
         self.loss = replace(preset.loss, background=preset.net.background)
         self.true_parsing = preset.true_parsing
+        self.vgg_share = preset.vgg_share
         self.features: Features | None = None
 
     def guidance(self, batch: Batch) -> Tensor:
@@ -249,10 +126,15 @@ class ContentNets(Adversarial):
             target,
             batch.amodal,
             hole=hole,
-            features=self.features,
             fake_logits=fake,
             config=self.loss,
         )
+        if self.features is not None:
+            few = slice(max(1, round(self.vgg_share * len(batch))))
+            part = ContentOutput(out.recon[few], out.comp[few])
+            terms |= losses.content_feature_losses(
+                part, target[few], batch.amodal[few], self.features, self.loss
+            )
         return terms, {"comp": out.comp, "target": target, "hole": hole.float()}
 
     @staticmethod
