@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from hdeocc.attention import ParsingGuidedAttention
 from hdeocc.blocks import xavier_init
 from hdeocc.partial_conv import Known, PartialConv2d, join, known_where, upsample
-from hdeocc.smooth_fill import smooth_fill
+from hdeocc.smooth_fill import part_fill, smooth_fill
 
 ENCODER_KERNELS = (7, 5, 5, 3, 3, 3, 3)
 CHANNEL_FACTORS = (1, 2, 4, 8, 8, 8, 8)
@@ -42,7 +42,8 @@ class ContentRecoveryConfig:
     window_normalisation: NVIDIA's rule; False is the released code's.
     output: "tanh", or "clamp" (in eval mode only, so that training keeps its gradient).
     start: what the output is a correction of: mid-grey ("grey", the paper), or the visible
-        person's colours continued smoothly into the hole ("smooth", ours).
+        person's colours continued smoothly into the hole, by the whole person ("smooth") or by
+        each body part ("parts", ours: the parsing says which colours belong there).
     init_gain: gain of a Xavier normal initialisation; None keeps PyTorch's own.
     """
 
@@ -60,7 +61,7 @@ class ContentRecoveryConfig:
     per_channel_masks: bool = True
     window_normalisation: bool = True
     output: Literal["tanh", "clamp"] = "tanh"
-    start: Literal["grey", "smooth"] = "grey"
+    start: Literal["grey", "smooth", "parts"] = "grey"
     init_gain: float | None = None
 
     def __post_init__(self) -> None:
@@ -75,8 +76,8 @@ class ContentRecoveryConfig:
             raise ValueError(f"mask_after_pga {self.mask_after_pga!r}: ones, amodal or keep")
         if self.output not in ("tanh", "clamp"):
             raise ValueError(f"output {self.output!r}: tanh or clamp")
-        if self.start not in ("grey", "smooth"):
-            raise ValueError(f"start {self.start!r}: grey or smooth")
+        if self.start not in ("grey", "smooth", "parts"):
+            raise ValueError(f"start {self.start!r}: grey, smooth or parts")
 
     @classmethod
     def as_released(cls, width: int = 64, levels: int = 7) -> ContentRecoveryConfig:
@@ -109,6 +110,12 @@ class ContentOutput(NamedTuple):
 def hole_of(modal: Tensor, amodal: Tensor) -> Tensor:
     """The hidden part of the person, bool (B, 1, H, W); soft masks are cut at 0.5."""
     return (amodal >= 0.5) & (modal < 0.5)
+
+
+def pair_sides(parts: Tensor) -> Tensor:
+    """The 19 parts (B, 19, H, W) with left and right arm, leg and shoe as one: (B, 16, H, W)."""
+    arms, legs, shoes = parts[:, 13:19].unflatten(1, (3, 2)).sum(dim=2).split(1, dim=1)
+    return torch.cat([parts[:, :13], arms, legs, shoes], dim=1)
 
 
 def dim_background(image: Tensor, amodal: Tensor, factor: float) -> Tensor:
@@ -217,18 +224,23 @@ class ContentRecovery(nn.Module):
             values, mask = decode(join([upsample(x, skip.values.shape[-2:]), skip]))
             x = self._attend(f"dec{level}", values, mask, parts)
         skip, start = skips.pop(), None
-        if self.config.start == "smooth":
-            start = self._smooth_start(image, hole, modal * amodal)
+        if self.config.start != "grey":
+            start = self._smooth_start(image, hole, modal * amodal, whole)
             skip = known_where(torch.cat([start, skip.values[:, 3:]], dim=1), None)
         values, _ = self.last(join([upsample(x, skip.values.shape[-2:]), skip]))
         recon = self._to_picture(values.float(), start)
         return ContentOutput(recon, torch.where(hole, recon, image))
 
-    def _smooth_start(self, image: Tensor, hole: Tensor, person: Tensor) -> Tensor:
+    def _smooth_start(self, image: Tensor, hole: Tensor, person: Tensor, whole: Tensor) -> Tensor:
         """The dimmed image in [-1, 1], its hole filled from the visible person."""
         seen = (person >= 0.5).to(image.dtype)
         dimmed = dim_background(image, seen, self.config.background)
-        return torch.where(hole, smooth_fill(image, seen), dimmed) * 2 - 1
+        if self.config.start == "parts":
+            whole = pair_sides(whole)
+            filled = part_fill(image, whole * seen, whole)
+        else:
+            filled = smooth_fill(image, seen)
+        return torch.where(hole, filled.to(image.dtype), dimmed) * 2 - 1
 
     def _to_picture(self, values: Tensor, start: Tensor | None) -> Tensor:
         """Network values, nominally in [-1, 1], or corrections of ``start``, to RGB in [0, 1]."""

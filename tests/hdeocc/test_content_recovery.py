@@ -82,6 +82,7 @@ SWITCHES = [
     {"output": "clamp"},
     {"start": "smooth"},
     {"start": "smooth", "output": "clamp"},
+    {"start": "parts"},
     {"background": 1.0},
     {"init_gain": 1.0},
 ]
