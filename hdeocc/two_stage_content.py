@@ -45,7 +45,7 @@ class ContentPreset:
 
 # Budgets of minutes or an hour are far below the paper's: there stage 2 starts from the colours
 # that the parsing suggests and its L1 looks at the hole. "full" is the paper's network and loss.
-_SHORT = ContentLossConfig(l1_over="hole")
+_SHORT = ContentLossConfig(l1=4.0, l1_over="hole")
 
 CONTENT_PRESETS: dict[Preset, ContentPreset] = {
     "quick": ContentPreset(
