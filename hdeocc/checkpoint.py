@@ -2,7 +2,10 @@
 
 import json
 import os
+import pickle
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,22 +21,35 @@ _PREFIX = "step-"
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file atomically; its folder is made if need be."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    with temporary.open("w", encoding="utf-8") as file:
+    with _replacing(path) as temporary, temporary.open("w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
-    os.replace(temporary, path)
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """A temporary file that takes the name ``path`` when the block ends well, else is removed."""
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        os.replace(temporary, path)
+    except (OSError, SafetensorError) as error:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(
+            f"{path}: cannot be written ({reason}); make room or choose another folder, "
+            "then start again"
+        ) from error
 
 
 def save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
     """Write named tensors as safetensors, atomically."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
     plain = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
-    save_file(plain, temporary)
-    os.replace(temporary, path)
+    with _replacing(path) as temporary:
+        save_file(plain, temporary)
 
 
 def load_tensors(path: Path) -> dict[str, Tensor]:
@@ -71,13 +87,22 @@ def save_state(workdir: Path, step: int, tensors: dict[str, Tensor], optimisers:
 
 
 def load_state(workdir: Path) -> tuple[int, dict[str, Tensor], list[Any]] | None:
-    """The newest state of a training, (step, tensors, optimiser states); None where none is."""
+    """The newest state of a training, (step, tensors, optimiser states); None where none is.
+
+    Raises:
+        InputError: it is damaged.
+    """
     states = _states(workdir)
     if not states:
         return None
     folder = states[-1]
-    step = json.loads((folder / "state.json").read_text())["step"]
-    optimisers = torch.load(folder / "optimisers.pt", weights_only=True, map_location="cpu")
+    try:
+        step = int(json.loads((folder / "state.json").read_text())["step"])
+        optimisers = torch.load(folder / "optimisers.pt", weights_only=True, map_location="cpu")
+    # torch's reader raises RuntimeError or EOFError on a cut file, UnpicklingError on another.
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, EOFError,
+            pickle.UnpicklingError):  # fmt: skip
+        raise InputError(f"{folder}: is damaged; remove it and run again") from None
     return step, load_tensors(folder / "networks.safetensors"), optimisers
 
 

@@ -1,10 +1,13 @@
 """The front door: names every command and imports none until it is called."""
 
+import errno
 from importlib import import_module
+from typing import Any
 
 import click
 
 from hdeocc import __version__
+from synth.errors import InputError
 
 # Command -> where it lives and its line in the help. The help imports none of them.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -15,6 +18,12 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "methods": ("hdeocc.commands:methods", "List the methods that can be compared."),
     "weights": ("metrics.cli:weights", "Install and check the feature networks of the metrics."),
 }
+
+
+STOPPED = 130
+# What a file system refuses: a full disk, a missing permission, a file where a folder should be.
+_ENVIRONMENT = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EISDIR,
+                errno.ENOTDIR, errno.EEXIST)  # fmt: skip
 
 
 class LazyGroup(click.Group):
@@ -30,6 +39,34 @@ class LazyGroup(click.Group):
         command = getattr(import_module(module), attribute)
         assert isinstance(command, click.Command)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if not args[0].startswith("-") and args[0] not in COMMANDS:
+            raise click.NoSuchCommand(args[0], possibilities=COMMANDS, ctx=ctx)
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; faults that are not the program's become one line each."""
+        try:
+            return super().invoke(ctx)
+        except click.exceptions.NoArgsIsHelpError:
+            raise
+        except click.UsageError as error:
+            path = error.ctx.command_path if error.ctx else "hdeocc"
+            text = error.format_message().rstrip(".")
+            raise InputError(f"{text}; see {path} --help") from None
+        except KeyboardInterrupt:
+            click.echo("\nStopped.", err=True)
+            raise click.exceptions.Exit(STOPPED) from None
+        except OSError as error:
+            if error.errno not in _ENVIRONMENT:
+                raise
+            name = error.filename2 or error.filename or "a file"
+            raise InputError(
+                f"{name}: {error.strerror}; make room or choose another folder, then start again"
+            ) from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

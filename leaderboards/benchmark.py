@@ -9,12 +9,13 @@ from difflib import get_close_matches
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from hdeocc.method import Budget, Preset, Track
 from synth.errors import InputError
+from synth.recipe import read_toml
 
 
 class _Strict(BaseModel):
@@ -55,12 +56,16 @@ class Tracks(_Strict):
         for name, rows in (("mask", self.mask), ("content", self.content), ("full", self.full)):
             twice = [row for row, count in Counter(rows).items() if count > 1]
             if twice:
-                raise ValueError(f"{twice[0]!r} stands twice in tracks.{name}")
+                raise ValueError(f"{twice[0]!r} stands twice in tracks.{name}; keep one")
         for mask, content in self.full:
             if mask not in self.mask:
-                raise ValueError(f"tracks.full uses {mask!r}, not listed in tracks.mask")
+                raise ValueError(
+                    f"tracks.full uses {mask!r}, not listed in tracks.mask; add it there"
+                )
             if content not in self.content:
-                raise ValueError(f"tracks.full uses {content!r}, not listed in tracks.content")
+                raise ValueError(
+                    f"tracks.full uses {content!r}, not listed in tracks.content; add it there"
+                )
         return self
 
 
@@ -72,7 +77,7 @@ class Benchmark(_Strict):
     recipe: str = Field(description="name of a bundled recipe, or a path ending in .toml")
     preset: Preset
     protocol: str = Field(description="version of `metrics.protocol` that the numbers mean")
-    seeds: tuple[int, ...] = Field((0,), min_length=1)
+    seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field((0,), min_length=1)
     budget: Budgets
     tracks: Tracks
 
@@ -90,6 +95,8 @@ class Benchmark(_Strict):
         """
         if methods is None:
             return self
+        if not methods:
+            raise InputError("--methods: names no method; give names with commas, or leave it out")
         for name in methods:
             self._check_listed(name)
         kept = {
@@ -133,7 +140,7 @@ def load_benchmark(name_or_path: str | Path) -> Benchmark:
     if path.suffix == ".toml":
         if not path.is_file():
             raise InputError(f"{path}: no such benchmark file; there are: {', '.join(names)}")
-        return parse_benchmark(path.read_text(encoding="utf-8"), str(path))
+        return parse_benchmark(read_toml(path), str(path))
     name = str(name_or_path)
     if name not in names:
         close = get_close_matches(name, names, 3, 0.4)
@@ -165,7 +172,7 @@ def _first_fault(error: ValidationError) -> str:
         return f"key {key} is missing; add it (see the bundled benchmarks)"
     if not key or fault["type"] == "value_error":
         return str(fault["msg"]).removeprefix("Value error, ")
-    return f"{key}: {fault['msg'].lower()} (got {str(fault.get('input'))[:60]})"
+    return f"{key}: {fault['msg'].lower()} (got {str(fault.get('input'))[:60]}); change it"
 
 
 def _all_keys() -> set[str]:

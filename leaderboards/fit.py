@@ -162,7 +162,7 @@ def _same_training_or_none(workdir: Path, key: str, rerun: Rerun) -> None:
 def _seconds_before(workdir: Path | None) -> float:
     if workdir is None or not (workdir / "seconds.json").is_file():
         return 0.0
-    return float(read_json(workdir / "seconds.json").get("seconds", 0.0))
+    return _number(read_json(workdir / "seconds.json").get("seconds")) or 0.0
 
 
 def _matches(folder: Path, key: str) -> bool:
@@ -180,5 +180,8 @@ def _restored(method: Method, folder: Path) -> Fitted:
     method.load(folder)
     if isinstance(method, Learned) and torch.cuda.is_available():
         method.nets.to("cuda")
-    seconds = about.get("seconds")
-    return Fitted(method, str(about["key"]), None if seconds is None else float(seconds), weights)
+    return Fitted(method, str(about["key"]), _number(about.get("seconds")), weights)
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) else None

@@ -70,7 +70,7 @@ def claim(root: Path, benchmark: Benchmark) -> Folder:
         raise InputError(f"{root}: is a file, not a folder; give another --out")
     marker = root / MARKER
     if marker.is_file():
-        name = str(read_json(marker).get("benchmark", {}).get("name"))
+        name = _owner(marker)
         if name != benchmark.name:
             raise InputError(
                 f"{root}: runs benchmark {name}, not {benchmark.name}; give another --out"
@@ -82,6 +82,14 @@ def claim(root: Path, benchmark: Benchmark) -> Folder:
     about = {"schema": SCHEMA, "benchmark": benchmark.model_dump(mode="json")}
     write_text(marker, json.dumps(about, indent=1) + "\n")
     return Folder(root)
+
+
+def _owner(marker: Path) -> str:
+    """The benchmark that a folder runs; InputError where its marker is damaged."""
+    try:
+        return str(json.loads(marker.read_bytes())["benchmark"]["name"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise InputError(f"{marker}: is damaged; restore it or give another --out") from None
 
 
 def opened(root: Path) -> Folder:

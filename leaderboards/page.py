@@ -31,7 +31,7 @@ from leaderboards.tables import (
 from metrics.protocol import TRACKS, MetricSpec
 from synth.sample import Sample
 
-MAX_BYTES = 8_000_000
+MAX_BYTES = 16_000_000
 # Sides and JPEG qualities to try, until the page is small enough.
 SIZES = ((192, 86), (160, 80), (128, 76), (96, 70))
 

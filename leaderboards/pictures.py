@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from synth.codec import is_whole_png
 from synth.errors import InputError
 
 Picture = NDArray[np.uint8]
@@ -39,8 +40,9 @@ def read_png(path: Path, shape: tuple[int, ...]) -> Picture | None:
     """
     if not path.is_file():
         return None
-    data = np.frombuffer(path.read_bytes(), np.uint8)
-    found = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
+    content = path.read_bytes()
+    data = np.frombuffer(content, np.uint8)
+    found = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if is_whole_png(content) else None
     if found is None:
         raise InputError(f"{path}: not a readable picture; remove its folder and run again")
     if found.shape != shape or found.dtype != np.uint8:

@@ -56,7 +56,10 @@ def stored(folder: Path, key: str, ids: Sequence[str]) -> Predictions | None:
     about = read_json(path) if path.is_file() else {}
     if about.get("key") != key or any(not (folder / f"{i}.png").is_file() for i in ids):
         return None
-    return Predictions(folder, key, float(about["milliseconds"]), str(about["device"]))
+    milliseconds, device = about.get("milliseconds"), about.get("device")
+    if not isinstance(milliseconds, int | float) or not isinstance(device, str):
+        return None
+    return Predictions(folder, key, float(milliseconds), device)
 
 
 def predict_masks(folder: Path, fitted: Fitted, split: Split, again: bool) -> Predictions:

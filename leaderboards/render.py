@@ -12,7 +12,7 @@ from leaderboards.tables import Table
 from synth.sample import Sample
 from synth.store import Dataset
 
-PEOPLE = 24
+PEOPLE = 120
 SHEET_PEOPLE = 8
 
 

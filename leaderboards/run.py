@@ -16,7 +16,7 @@ from leaderboards.score import Row, Scorer
 from metrics import protocol
 from synth.build import build
 from synth.errors import InputError
-from synth.recipe import Recipe, load_recipe
+from synth.recipe import SPLITS, Recipe, load_recipe
 from synth.store import Dataset
 
 
@@ -38,20 +38,21 @@ def run_benchmark(
         InputError: bad input, or a folder that holds something else.
     """
     benchmark = benchmark.only(methods)
-    check(benchmark)
+    recipe = check(benchmark)
     if rerun != "never":
         folder = claim(out, benchmark)
-        dataset = prepare_data(benchmark, folder, data_root, workers, progress)
+        dataset = prepare_data(recipe, folder, data_root, workers, progress)
         _Run(benchmark, folder, dataset, rerun, progress).all()
     _say(progress, "render the tables and the page")
     return render(out)
 
 
-def check(benchmark: Benchmark) -> None:
-    """Refuse unknown methods and another protocol before any work is done.
+def check(benchmark: Benchmark) -> Recipe:
+    """Refuse what cannot be run before anything is written; returns the benchmark's recipe.
 
     Raises:
-        InputError: with the closest names.
+        InputError: another protocol, no or unknown methods (with the closest names), or a recipe
+            that cannot be read or leaves a split empty.
     """
     if benchmark.protocol != protocol.VERSION:
         raise InputError(
@@ -60,17 +61,26 @@ def check(benchmark: Benchmark) -> None:
         )
     check_names("mask", benchmark.tracks.mask, f"benchmark {benchmark.name}")
     check_names("content", benchmark.tracks.content, f"benchmark {benchmark.name}")
+    if not (benchmark.tracks.mask or benchmark.tracks.content):
+        raise InputError(f"benchmark {benchmark.name}: compares no method; fill its [tracks]")
+    recipe = load_recipe(benchmark.recipe)
+    for split in SPLITS:
+        if not getattr(recipe.counts, split):
+            raise InputError(
+                f"benchmark {benchmark.name}: its recipe {benchmark.recipe} has no {split} "
+                f"samples; give it counts.{split}"
+            )
+    return recipe
 
 
 def prepare_data(
-    benchmark: Benchmark, folder: Folder, data_root: Path | None, workers: int, progress: bool
+    recipe: Recipe, folder: Folder, data_root: Path | None, workers: int, progress: bool
 ) -> Dataset:
     """The data set of the benchmark, built unless it is there.
 
     Raises:
         InputError: the folder holds another data set, or it cannot be built.
     """
-    recipe = load_recipe(benchmark.recipe)
     if not (folder.data / "dataset.json").is_file():
         _say(progress, f"build the data set {recipe.name} ({_samples(recipe)} samples)")
     dataset = build(recipe, folder.data, data_root, workers=workers, progress=progress)

@@ -156,7 +156,7 @@ def load(name: str, folder: Path | None = None) -> Arrays:
 
     path = path_of(name, folder)
     if not path.is_file():
-        raise MetricsError(f"{name} weights are not installed at {path}: run `hdeocc weights`")
+        raise MetricsError(f"{name} weights are not installed: run `hdeocc weights`")
     try:
         found = content_sha256(arrays := load_file(path))
     except (SafetensorError, OSError, ValueError) as error:

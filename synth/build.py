@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from synth.atomic import write_json
 from synth.errors import InputError
-from synth.finish import finish
+from synth.finish import checksum, finish
 from synth.lock import build_lock
 from synth.plan import Plan, make_sample, open_plan
 from synth.recipe import Recipe
@@ -68,8 +68,8 @@ def build(
     digest = recipe_hash(recipe)
     _refuse_foreign(folder, digest)
     planned = jobs(recipe)
-    if (folder / "dataset.json").is_file() and _all_finished(folder, planned, digest):
-        return Dataset.open(folder)
+    if _all_finished(folder, planned, digest) and (done := _described(folder)) is not None:
+        return done
     plan = open_plan(recipe, data_root)
     _make_folder(folder)
     with build_lock(folder, part):
@@ -82,6 +82,15 @@ def build(
             return None
         finish(folder, plan, markers)
     return Dataset.open(folder)
+
+
+def _described(folder: Path) -> Dataset | None:
+    """The data set that ``dataset.json`` describes; None where that is missing or damaged."""
+    try:
+        dataset = Dataset.open(folder)
+    except InputError:
+        return None
+    return dataset if dataset.info.get("checksum") == checksum(dataset.info) else None
 
 
 def _all_finished(folder: Path, planned: list[Job], digest: str) -> list[Marker]:

@@ -125,7 +125,9 @@ def check(ctx: click.Context, folder: Path) -> None:
         click.echo(problem, err=True)
     if len(problems) > 20:
         click.echo(f"... and {len(problems) - 20} more", err=True)
-    click.echo(f"{folder}: {len(problems)} problems", err=True)
+    noun = "problem" if len(problems) == 1 else "problems"
+    remedy = "delete dataset.json and the shards named, then run the same build command again"
+    click.echo(f"{folder}: {len(problems)} {noun}; {remedy}", err=True)
     ctx.exit(2)
 
 

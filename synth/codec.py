@@ -6,6 +6,7 @@ Members of sample 000000: ``image.png``, ``clean.png``, ``parsing.png`` (where k
 
 import hashlib
 import json
+import zlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -17,6 +18,7 @@ from synth.images import decode_rle
 from synth.sample import Sample
 
 _PNG = [cv2.IMWRITE_PNG_COMPRESSION, 2]
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _HASHED = ("image", "clean", "amodal", "modal", "occluder", "parsing", "initial")
 
 
@@ -128,9 +130,26 @@ def _optional(members: Mapping[str, bytes], name: str, colour: bool = False) -> 
     return _read_png(members, name, colour) if name in members else None
 
 
+def is_whole_png(content: bytes) -> bool:
+    """Whether the chunks of a PNG file are all there and unchanged (libpng complains aloud)."""
+    place = len(_SIGNATURE)
+    if not content.startswith(_SIGNATURE):
+        return False
+    while place + 12 <= len(content):
+        size, kind = int.from_bytes(content[place : place + 4]), content[place + 4 : place + 8]
+        end = place + 8 + size
+        if zlib.crc32(content[place + 4 : end]) != int.from_bytes(content[end : end + 4]):
+            return False
+        if kind == b"IEND":
+            return True
+        place = end + 4
+    return False
+
+
 def _read_png(members: Mapping[str, bytes], name: str, colour: bool = False) -> np.ndarray:
     data = np.frombuffer(members[name], np.uint8)
-    array = cv2.imdecode(data, cv2.IMREAD_COLOR if colour else cv2.IMREAD_GRAYSCALE)
+    kind = cv2.IMREAD_COLOR if colour else cv2.IMREAD_GRAYSCALE
+    array = cv2.imdecode(data, kind) if is_whole_png(members[name]) else None
     if array is None:
         raise ValueError(f"has a broken {name}")
     return cv2.cvtColor(array, cv2.COLOR_BGR2RGB) if colour else array

@@ -34,7 +34,27 @@ def image_size(path: str | os.PathLike[str]) -> tuple[int, int]:
     image = _open(Path(path))
     with image:
         width, height = image.size
-        turned = _guard(Path(path), lambda: image.getexif().get(_ORIENTATION, 1)) in (5, 6, 7, 8)
+        turned = _turned(Path(path), image)
+    return (width, height) if turned else (height, width)
+
+
+def _turned(path: Path, image: Image.Image) -> bool:
+    """Whether the orientation swaps the sides; to know it Pillow decodes all of a PNG."""
+    return _guard(path, lambda: image.getexif().get(_ORIENTATION, 1)) in (5, 6, 7, 8)
+
+
+def checked_size(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
+    """`image_size` of a picture that was decoded to its end, JPEGs coarsely: a truncated one shows.
+
+    Raises:
+        InputError: as `read_rgb`.
+    """
+    with _open(Path(path)) as image:
+        _check_pixels(Path(path), image, max_pixels)
+        width, height = image.size
+        image.draft(None, (1, 1))
+        _guard(Path(path), image.load)
+        turned = _turned(Path(path), image)
     return (width, height) if turned else (height, width)
 
 
@@ -117,13 +137,17 @@ def _open(path: Path) -> Image.Image:
 
 def _decode(path: Path, max_pixels: int) -> Image.Image:
     with _open(path) as image:
-        width, height = image.size
-        if width * height > max_pixels:
-            raise InputError(
-                f"{path}: {width}x{height} is above the limit of {max_pixels} pixels; "
-                "scale the picture down or remove it"
-            )
+        _check_pixels(path, image, max_pixels)
         return _guard(path, lambda: _upright(image))
+
+
+def _check_pixels(path: Path, image: Image.Image, max_pixels: int) -> None:
+    width, height = image.size
+    if width * height > max_pixels:
+        raise InputError(
+            f"{path}: {width}x{height} is above the limit of {max_pixels} pixels; "
+            "scale the picture down or remove it"
+        )
 
 
 def _upright(image: Image.Image) -> Image.Image:

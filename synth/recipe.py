@@ -122,7 +122,10 @@ class Splits(_Strict):
     @model_validator(mode="after")
     def _some_left_to_train(self) -> "Splits":
         if self.val + self.test >= 1:
-            raise ValueError("splits.val + splits.test leaves no people to train on")
+            raise ValueError(
+                f"splits.val + splits.test = {self.val:g} + {self.test:g} leaves no people to "
+                "train on; keep the sum below 1"
+            )
         return self
 
 
@@ -143,7 +146,8 @@ class Occlusion(_Strict):
             low, high = getattr(self, name)
             if not 0 <= low < high or (name != "scale" and high > 1):
                 raise ValueError(
-                    f"occlusion.{name} = [{low}, {high}] is not a rising range in [0, 1]"
+                    f"occlusion.{name} = [{low}, {high}] is not a rising range in [0, 1]; "
+                    "give [low, high]"
                 )
         return self
 
@@ -207,7 +211,7 @@ def load_recipe(name_or_path: str | Path) -> Recipe:
             raise InputError(
                 f"{path}: no such recipe file; give a .toml file or one of: {_names()}"
             )
-        return parse_recipe(path.read_text(encoding="utf-8"), str(path))
+        return parse_recipe(read_toml(path), str(path))
     name = str(name_or_path)
     if name not in bundled():
         close = get_close_matches(name, bundled(), 3, 0.4)
@@ -221,6 +225,16 @@ def _names() -> str:
     return ", ".join(bundled())
 
 
+def read_toml(path: Path) -> str:
+    """The text of a TOML file; InputError where it cannot be read or is no UTF-8 text."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); check the path") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: is no UTF-8 text; give a TOML file saved as UTF-8") from None
+
+
 def parse_recipe(text: str, where: str) -> Recipe:
     """A recipe from TOML text; ``where`` names it in errors."""
     try:
@@ -232,14 +246,19 @@ def parse_recipe(text: str, where: str) -> Recipe:
 
 
 def _first_fault(error: ValidationError) -> str:
-    fault = error.errors()[0]
+    # A misspelt key is also a missing one; the misspelling says more.
+    fault = min(error.errors(), key=lambda f: f["type"] != "extra_forbidden")
     parts = [str(part) for part in fault["loc"]]
     key = ".".join(parts)
     if fault["type"] == "extra_forbidden":
         close = get_close_matches(parts[-1], sorted(_all_keys(Recipe)), 3, 0.5)
         hint = f"did you mean {' or '.join(close)}?" if close else "see the recipes of the package"
         return f"unknown key {key}; {hint}"
-    return f"{key}: {fault['msg'].lower()} (got {str(fault.get('input'))[:60]})"
+    if fault["type"] == "missing":
+        return f"key {key} is missing; add it (see the recipes of the package)"
+    if fault["type"] == "value_error":
+        return str(fault["msg"]).removeprefix("Value error, ")
+    return f"{key}: {fault['msg'].lower()} (got {str(fault.get('input'))[:60]}); change it"
 
 
 def _all_keys(model: type[BaseModel]) -> set[str]:

@@ -46,10 +46,18 @@ def make_pools(
         if getattr(recipe.counts, split) and not len(pools[split]):
             found = sum(len(ids) for parts in divided for ids in parts.values())
             raise InputError(
-                f"{recipe.name}: of {found} {what} none is left for {split}; give more {what}, "
+                f"{recipe.name}: of {found} {what}{_left_out(sources)} none is left for {split}; "
+                f"give more {what}, "
                 f"raise splits.{split} or set counts.{split} = 0"
             )
     return pools
+
+
+def _left_out(sources: Sequence[PersonSource] | Sequence[OccluderSource]) -> str:
+    rejected = [one for source in sources for one in source.rejected]
+    if not rejected:
+        return ""
+    return f" ({len(rejected)} left out, first {rejected[0].file}: {rejected[0].reason})"
 
 
 def divide(recipe: Recipe, source: str, ids: Sequence[str]) -> dict[str, tuple[str, ...]]:

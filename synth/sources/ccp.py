@@ -9,7 +9,7 @@ import scipy.io
 
 from synth import recipe
 from synth.errors import InputError
-from synth.images import MAX_PIXELS, image_size, read_rgb
+from synth.images import MAX_PIXELS, checked_size, read_rgb
 from synth.parsing import label
 from synth.sources.base import PersonCrop, Rejection
 from synth.sources.ccp_labels import CARRIED, SHOE, SKIN, SUIT, code_table, to_lip
@@ -83,7 +83,7 @@ class CcpPeople:
         if not self._photo(stem).is_file():
             return "photo is missing; download it or remove its labels"
         try:
-            size = image_size(self._photo(stem))
+            size = checked_size(self._photo(stem))
         except InputError:
             return "photo is unreadable; download it again or remove it"
         try:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from synth.errors import InputError
-from synth.images import decode_rle, image_size, read_rgb
+from synth.images import MAX_PIXELS, checked_size, decode_rle, read_rgb
 
 Entry = dict[str, Any]
 _KEYS = {
@@ -38,6 +38,7 @@ class CocoFile:
         licences = data.get("licenses")
         entries = licences if isinstance(licences, list) else []
         self._licences = {_hashable(e.get("id")): e for e in entries if isinstance(e, dict)}
+        self._photo_faults: dict[int, str | None] = {}
         self._by_image: dict[int, list[Entry]] = defaultdict(list)
         for annotation in self.annotations.values():
             self._by_image[annotation["image_id"]].append(annotation)
@@ -77,17 +78,24 @@ class CocoFile:
         return f"{name} annotation {annotation['id']}"
 
     def photo_fault(self, annotation: Entry) -> str | None:
-        """What is wrong with the photo of an annotation, as far as its header tells."""
+        """What is wrong with the photo of an annotation; each photo is decoded once."""
         image = self.images.get(annotation["image_id"])
         if image is None:
             return "its image is not in the annotation file; remove the annotation"
         if not _inside(image["file_name"]):
             return "file name leaves the folder of photos; rename it"
-        path = self.photo(annotation)
+        if annotation["image_id"] not in self._photo_faults:
+            self._photo_faults[annotation["image_id"]] = self._picture_fault(image)
+        return self._photo_faults[annotation["image_id"]]
+
+    def _picture_fault(self, image: Entry) -> str | None:
+        path = self.folder / image["file_name"]
+        if image["height"] * image["width"] > MAX_PIXELS:
+            return f"photo is above the limit of {MAX_PIXELS} pixels; scale it down or remove it"
         if not path.is_file():
             return "photo is missing; download it or remove it from the annotation file"
         try:
-            size = image_size(path)
+            size = checked_size(path)
         except InputError:
             return "photo is unreadable; repair it or remove it from the annotation file"
         if size != (image["height"], image["width"]):

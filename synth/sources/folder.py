@@ -8,7 +8,7 @@ import numpy as np
 
 from synth import recipe
 from synth.errors import InputError
-from synth.images import SUFFIXES, image_size, read_labels, read_mask, read_rgb
+from synth.images import SUFFIXES, checked_size, image_size, read_labels, read_mask, read_rgb
 from synth.parsing import NUM_LABELS
 from synth.sources.base import Cutout, PersonCrop, Rejection
 from synth.sources.coco import cut_out
@@ -28,8 +28,8 @@ class _Pair:
 class FolderPeople:
     """People by the stem of their files.
 
-    Masks and parsings are read once here, since an empty mask must be known before an id is given
-    away; photos only by their headers.
+    Everything is read once here, since an empty mask or a truncated photo must be known before an
+    id is given away.
 
     Raises:
         InputError: a folder is missing, holds no pair, or every pair is rejected.
@@ -137,7 +137,7 @@ def _fault(pair: _Pair) -> Rejection | None:
 
 
 def _photo_fault(pair: _Pair) -> str | None:
-    image_size(pair.photo)
+    checked_size(pair.photo)
     return None
 
 

@@ -108,6 +108,21 @@ def test_a_killed_training_ends_with_the_same_weights(
     assert checkpoint.load_state(tmp_path) is None  # nothing unfinished is left behind
 
 
+@pytest.mark.parametrize("name", ["state.json", "optimisers.pt", "networks.safetensors"])
+def test_a_damaged_state_of_training_is_named(name: str, tmp_path: Path) -> None:
+    checkpoint.save_state(tmp_path, 3, {"a": torch.zeros(2)}, [{"x": torch.ones(1)}])
+    assert checkpoint.load_state(tmp_path) is not None
+    path = tmp_path / "step-00000003" / name
+    whole = path.read_bytes()
+    for content in (b"", whole[: len(whole) // 2], b"not this"):
+        path.write_bytes(content)
+        with pytest.raises(
+            InputError, match=r"step-00000003.*(damaged|not a safetensors)"
+        ) as caught:
+            checkpoint.load_state(tmp_path)
+        assert "\n" not in caught.value.message
+
+
 def test_saved_weights_predict_the_same(samples: list[Sample], tmp_path: Path) -> None:
     method = _fit(samples, 3)
     method.save(tmp_path)

@@ -40,6 +40,19 @@ def test_missing_file_is_named(tmp_path: Path) -> None:
         load_benchmark(tmp_path / "absent.toml")
 
 
+def test_a_file_that_is_no_text_is_named(tmp_path: Path) -> None:
+    (tmp_path / "bytes.toml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(InputError, match=r"bytes\.toml: is no UTF-8 text"):
+        load_benchmark(tmp_path / "bytes.toml")
+
+
+def test_no_methods_are_refused() -> None:
+    with pytest.raises(InputError, match="--methods: names no method"):
+        parse_benchmark(GOOD, "fake").only([])
+    with pytest.raises(InputError, match="compares no method"):
+        check(parse_benchmark(toml([], [], []), "fake"))
+
+
 def test_loads_from_a_path(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text(GOOD)
@@ -54,6 +67,7 @@ def test_loads_from_a_path(tmp_path: Path) -> None:
         ('title = "Fake people"', "", "title is missing"),
         ("samples = 8", "samples = 0", "budget.mask.samples"),
         ("samples = 8", "samples = ", "not valid TOML"),
+        ('title = "Fake people"', 'title = "Fake people"\nseeds = [-1]', "seeds.0"),
         ('[["learned", "paint"]]', '[["hull", "paint"]]', "'hull', not listed in tracks.mask"),
         ('["identity", "learned"]', '["identity", "identity"]', "stands twice"),
     ],

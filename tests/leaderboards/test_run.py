@@ -1,6 +1,7 @@
 """A run on fake people: resumes at every step, scores what is stored, leaks no truth."""
 
 import json
+from importlib import resources
 from pathlib import Path
 
 import cv2
@@ -255,3 +256,57 @@ def test_unknown_methods_are_named_with_the_closest(fake_world: Path) -> None:
 def test_list_names_the_bundled_benchmarks() -> None:
     done = CliRunner().invoke(bench, ["list"])
     assert done.exit_code == 0 and "people-quick" in done.output and "photos-small" in done.output
+
+
+def test_a_recipe_with_an_empty_split_is_refused_before_anything_is_written(
+    fake_world: Path, tmp_path: Path
+) -> None:
+    text = (resources.files("synth") / "recipes" / "people-quick.toml").read_text()
+    (tmp_path / "none.toml").write_text(text.replace("val = 45", "val = 0"))
+    for recipe, words in (("none.toml", "has no val samples"), ("gone.toml", "no such recipe")):
+        benchmark = ALL.model_copy(update={"recipe": str(tmp_path / recipe)})
+        with pytest.raises(InputError, match=words):
+            _run(tmp_path / "new", benchmark)
+    assert not (tmp_path / "new").exists()
+
+
+def test_an_output_that_cannot_be_written_is_one_line(fake_world: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(InputError, match=r"file/out/bench\.json: cannot be written"):
+        _run(tmp_path / "file" / "out")
+    _run(fake_world)
+    (fake_world / "leaderboard.html").unlink()
+    (fake_world / "leaderboard.html").mkdir()
+    with pytest.raises(InputError, match=r"leaderboard\.html: cannot be written"):
+        _run(fake_world)
+    assert not list(fake_world.glob("*.tmp"))
+
+
+@pytest.mark.parametrize("content", ["{", '{"benchmark": 3}'])
+def test_a_damaged_marker_is_named(content: str, fake_world: Path) -> None:
+    _run(fake_world)
+    (fake_world / "bench.json").write_text(content)
+    with pytest.raises(InputError, match=r"bench\.json: is damaged; restore it or give another"):
+        _run(fake_world)
+
+
+def test_a_damaged_note_on_predictions_has_them_made_again(fake_world: Path) -> None:
+    first = _run(fake_world)
+    path = fake_world / "predictions" / "mask" / "learned" / "seed-0" / "predictions.json"
+    about = json.loads(path.read_text())
+    del about["milliseconds"]
+    path.write_text(json.dumps(about))
+    assert _run(fake_world).keys() == first.keys()
+    assert "milliseconds" in json.loads(path.read_text())
+
+
+@pytest.mark.parametrize("cut", [0, 8, 60])
+def test_a_cut_prediction_is_named_and_nothing_else_is_printed(
+    cut: int, fake_world: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    _run(fake_world)
+    path = next((fake_world / "predictions" / "mask" / "learned" / "seed-0").glob("*.png"))
+    path.write_bytes(path.read_bytes()[:cut])
+    with pytest.raises(InputError, match=rf"{path.name}: not a readable picture"):
+        read_png(path, (32, 32))
+    assert "libpng" not in (shown := capfd.readouterr().err) and "WARN" not in shown

@@ -115,6 +115,18 @@ def test_a_lost_or_cut_shard_is_written_again(
     assert (tmp_path / "shard-00000.tar").stat().st_mtime_ns == kept
 
 
+@pytest.mark.parametrize("content", ['{"a": 1}', "[", None])
+def test_a_damaged_description_is_written_again(
+    content: str | None, reference: Dataset, data: Path, tmp_path: Path
+) -> None:
+    built(tiny_recipe(), tmp_path, data)
+    path = tmp_path / "dataset.json"
+    path.write_text(content or path.read_text().replace('"seed": 0', '"seed": 7', 1))
+    again = built(tiny_recipe(), tmp_path, data)
+    assert again.fingerprint == reference.fingerprint
+    assert check(tmp_path) == []
+
+
 @pytest.mark.parametrize(
     ("workers", "moment"),
     [(1, "shard-00000.json"), (1, ".tmp-*shard-00011.tar"), (2, "shard-00017.json")],

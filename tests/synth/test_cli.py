@@ -1,5 +1,6 @@
 """The command line: what it prints, and one line with exit code 2 for every mistake."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -56,7 +57,10 @@ def test_check_lists_problems_with_exit_code_2(toml: Path, data: Path, tmp_path:
     checked = run("check", tmp_path)
     assert checked.exit_code == 2
     assert "shard-00001.tar: is missing" in checked.output
-    assert "problems" in checked.output.splitlines()[-1]
+    assert "problems; delete dataset.json and the shards named" in checked.output.splitlines()[-1]
+    (tmp_path / "dataset.json").unlink()
+    assert run("build", toml, "--out", tmp_path, "--data", data, "--count", 12).exit_code == 0
+    assert run("check", tmp_path).exit_code == 0
 
 
 def test_preview_draws_rows(toml: Path, data: Path, tmp_path: Path) -> None:
@@ -97,6 +101,28 @@ def test_mistakes_are_one_line(
     assert words in result.output
     assert len(result.output.strip().splitlines()) == 1
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"\xff\xfe\x00name", "no UTF-8 text"),
+        (b"", "key name is missing; add it"),
+        (b"siez = 3", "unknown key siez; did you mean size"),
+        (b"val = 0.6\ntest = 0.5", "keep the sum below 1"),
+    ],
+)
+def test_bad_recipe_files_are_one_line(
+    content: bytes, words: str, toml: Path, tmp_path: Path
+) -> None:
+    if content.startswith(b"val"):
+        content = re.sub(rb"val = 0[.].*\ntest = 0[.].*", content, toml.read_bytes(), count=1)
+        assert content != toml.read_bytes()
+    (tmp_path / "bad.toml").write_bytes(content)
+    result = run("build", tmp_path / "bad.toml", "--out", tmp_path / "out")
+    assert result.exit_code == 2 and "bad.toml: " in result.output and words in result.output
+    assert len(result.output.strip().splitlines()) == 1
+    assert not (tmp_path / "out").exists()
 
 
 def test_missing_photos_are_one_line(toml: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 
 from synth.errors import InputError
-from synth.images import decode_rle, image_size, read_labels, read_mask, read_rgb
+from synth.images import checked_size, decode_rle, image_size, read_labels, read_mask, read_rgb
 
 RNG = np.random.default_rng(0)
 PHOTO = RNG.integers(0, 256, (6, 9, 3), dtype=np.uint8)
@@ -104,6 +104,28 @@ def test_truncated_missing_and_foreign_files_name_themselves(tmp_path: Path) -> 
             with pytest.raises(InputError) as caught:
                 read(tmp_path / name)
             assert "\n" not in caught.value.message
+
+
+def test_checked_size_decodes_to_the_end(tmp_path: Path) -> None:
+    big = RNG.integers(0, 256, (64, 48, 3), dtype=np.uint8)
+    for suffix in ("png", "jpg", "webp", "bmp"):
+        path = save(big, tmp_path / f"cut.{suffix}")
+        assert checked_size(path) == image_size(path) == (64, 48)
+        with pytest.raises(InputError, match="48x64 is above the limit"):
+            checked_size(path, max_pixels=100)
+        path.write_bytes(path.read_bytes()[: path.stat().st_size * 9 // 10])
+        with pytest.raises(InputError, match=rf"cut\.{suffix}: .*(repair|remove)"):
+            checked_size(path)
+
+
+def test_checked_size_is_of_the_upright_picture(tmp_path: Path) -> None:
+    for suffix in ("jpg", "png", "webp"):
+        for orientation in (1, 3, 6, 8):
+            exif = Image.Exif()
+            exif[0x0112] = orientation
+            path = tmp_path / f"{orientation}.{suffix}"
+            Image.fromarray(np.kron(PHOTO, np.ones((9, 9, 1), np.uint8))).save(path, exif=exif)
+            assert checked_size(path) == image_size(path) == read_rgb(path).shape[:2]
 
 
 @settings(max_examples=60, deadline=None)
@@ -230,8 +252,10 @@ def test_absurd_sizes_are_refused_without_allocating() -> None:
 
 json_like = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=8)
-    | st.dictionaries(st.sampled_from(["size", "counts", "x"]), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=8)
+        | st.dictionaries(st.sampled_from(["size", "counts", "x"]), inner, max_size=3)
+    ),
     max_leaves=12,
 )
 

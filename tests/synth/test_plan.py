@@ -12,6 +12,7 @@ from synth.errors import InputError
 from synth.plan import Plan, make_plan, make_sample, person_of
 from synth.recipe import Counts, FolderOccluders, FolderPeople, Recipe, Splits
 from synth.sample import violations
+from synth.sources.base import Rejection
 from synth.splits import Pool, divide, held_out_order, train_person
 from tests.synth.tiny import FakeOccluders, FakePeople
 
@@ -66,6 +67,13 @@ def test_small_sources_give_every_wanted_split_one() -> None:
     with pytest.raises(InputError, match="none is left for val") as caught:
         make_plan(recipe(), [FakePeople("folder", 2)], [FakeOccluders("folder", 30)])
     assert "\n" not in caught.value.message
+
+
+def test_too_few_people_name_those_left_out() -> None:
+    people = FakePeople("folder", 2)
+    people.rejected = [Rejection("/data/a.png", "mask is empty; draw it"), Rejection("b", "too")]
+    with pytest.raises(InputError, match=r"of 2 people \(2 left out, first /data/a.png: mask is"):
+        make_plan(recipe(), [people], [FakeOccluders("folder", 30)])
 
 
 def test_a_share_of_zero_cannot_serve_a_count() -> None:

@@ -63,7 +63,18 @@ def test_parsing_comes_with_the_person_when_there_is_one(root: Path) -> None:
 
 def test_each_fault_is_rejected_with_file_and_remedy(root: Path) -> None:
     photo, mask = figure()
-    for name in ("empty", "small", "size", "torn", "nomask", "tornmask", "labels", "void", "wide"):
+    for name in (
+        "empty",
+        "small",
+        "size",
+        "torn",
+        "cut",
+        "nomask",
+        "tornmask",
+        "labels",
+        "void",
+        "wide",
+    ):
         write(root / "images" / f"{name}.png", photo)
         write(root / "masks" / f"{name}.png", mask)
     write(root / "masks" / "empty.png", mask * 0)
@@ -72,6 +83,8 @@ def test_each_fault_is_rejected_with_file_and_remedy(root: Path) -> None:
     (root / "masks" / "nomask.png").unlink()
     for torn in (root / "images" / "torn.png", root / "masks" / "tornmask.png"):
         torn.write_bytes(torn.read_bytes()[:20])
+    cut = root / "images" / "cut.png"
+    cut.write_bytes(cut.read_bytes()[: cut.stat().st_size * 3 // 4])
     write(root / "masks" / "nophoto.png", mask)
     write(root / "images" / "good.webp", photo)
     write(root / "parsings" / "labels.png", mask)
@@ -82,7 +95,7 @@ def test_each_fault_is_rejected_with_file_and_remedy(root: Path) -> None:
     reasons = {str(Path(r.file).relative_to(root)): r.reason for r in source.rejected}
     wanted = {
         "masks/empty.png": "empty", "masks/small.png": "fewer than", "masks/size.png": "size",
-        "images/torn.png": "decoded", "images/nomask.png": "partner",
+        "images/torn.png": "decoded", "images/cut.png": "truncated", "images/nomask.png": "partner",
         "masks/tornmask.png": "decoded", "masks/nophoto.png": "partner",
         "images/good.webp": "same stem", "parsings/labels.png": "LIP-20",
         "parsings/void.png": "labels nothing", "parsings/wide.png": "size",

@@ -19,7 +19,7 @@ from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
 from synth.build import build
-from synth.codec import decode, encode, sample_hash
+from synth.codec import decode, encode, is_whole_png, sample_hash
 from synth.errors import InputError
 from synth.plan import make_sample, open_plan
 from synth.sample import Sample, violations
@@ -236,3 +236,13 @@ def test_a_damaged_sample_is_an_input_error_when_read(copy: Path) -> None:
     with pytest.raises(InputError, match="sample 000000 cannot be read"):
         split[0]
     assert split[1].sample_id == "000001"
+
+
+@given(st.integers(0, 10_000), st.integers(1, 255))
+def test_a_changed_or_cut_png_is_known_before_it_is_decoded(place: int, change: int) -> None:
+    content = encode(random_sample(3, True, True))["image.png"]
+    assert is_whole_png(content) and is_whole_png(content + b"tail")
+    changed = bytearray(content)
+    changed[place % len(content)] ^= change
+    assert not is_whole_png(bytes(changed))
+    assert not is_whole_png(content[: place % len(content)])

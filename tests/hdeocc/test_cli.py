@@ -1,0 +1,67 @@
+"""The front door: every mistake is one line with exit code 2, an interruption one with 130."""
+
+import errno
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from hdeocc import cli
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(cli.main, list(arguments), prog_name="hdeocc")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["synht"], "Did you mean 'synth'?; see hdeocc --help"),
+        (["synth", "biuld"], "Did you mean 'build'?; see hdeocc synth --help"),
+        (["synth", "build", "x"], "Missing option '--out'; see hdeocc synth build --help"),
+        (["synth", "build", "x", "--out", "y", "--sed", "3"], "Did you mean '--seed'"),
+        (["bench", "run", "x", "--out", "y", "--workers", "0"], "'--workers': 0 is not in the"),
+        (["quickstart", "--workers", "two"], "'two' is not a valid integer"),
+    ],
+)
+def test_wrong_words_are_one_line(arguments: list[str], words: str) -> None:
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert words in result.output
+    assert len(result.output.strip().splitlines()) == 1
+
+
+def test_help_is_still_help() -> None:
+    for arguments in ([], ["synth"], ["bench", "--help"], ["-h"]):
+        shown = run(*arguments)
+        assert "Usage: " in shown.output and len(shown.output.splitlines()) > 5
+
+
+def raising(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> Result:
+    def command(*_: object) -> click.Command:
+        def callback() -> None:
+            raise error
+
+        return click.Command("methods", callback=callback)
+
+    monkeypatch.setattr(cli.LazyGroup, "get_command", command)
+    return run("methods")
+
+
+def test_what_the_file_system_refuses_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    full = raising(monkeypatch, OSError(errno.ENOSPC, "No space left on device", "/out/x.png"))
+    assert full.exit_code == 2
+    assert full.output.startswith("Error: /out/x.png: No space left on device; make room")
+    assert len(full.output.splitlines()) == 1
+
+
+def test_other_errors_of_the_program_are_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert isinstance(raising(monkeypatch, KeyError("x")).exception, KeyError)
+    gone = raising(monkeypatch, FileNotFoundError(errno.ENOENT, "No such file", "x"))
+    assert isinstance(gone.exception, FileNotFoundError)
+
+
+def test_an_interruption_has_the_code_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    stopped = raising(monkeypatch, KeyboardInterrupt())
+    assert stopped.exit_code == 130
+    assert stopped.output.strip() == "Stopped."
