@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hdeocc.batch import Batch
+from hdeocc.content_recovery import hole_of
 from hdeocc.learned import Adversarial, Learned, Terms
 from hdeocc.method import Preset, Track
 
@@ -206,7 +207,7 @@ class Pix2PixContentNets(_Pix2PixNets):
         super().__init__(5, 3, config)
 
     def generator_step(self, batch: Batch) -> tuple[Terms, Terms]:
-        given, hole = content_input(batch), hole_of(batch)
+        given, hole = content_input(batch), hole_of(batch.modal, batch.amodal)
         known = batch.has_clean.float()
         made = self.generator(given)
         # Averaged over the person, not the frame: elsewhere the picture is given anyway, and a
@@ -223,7 +224,7 @@ class Pix2PixContentNets(_Pix2PixNets):
 
     def discriminator_step(self, batch: Batch, made: Terms) -> Terms:
         known = batch.has_clean
-        truth = torch.where(hole_of(batch), _signed(batch.clean), _signed(batch.image))
+        truth = torch.where(hole_of(batch.modal, batch.amodal), _signed(batch.clean), _signed(batch.image))
         # A stand-in for unknown truths: they weigh nothing, but batch norm sees every sample.
         real = torch.where(known[:, None, None, None], truth, made["made"])
         return self.teach(made["given"], real, made["made"], known.float())
@@ -234,11 +235,6 @@ def _signed(tensor: Tensor) -> Tensor:
     return tensor * 2 - 1
 
 
-def hole_of(batch: Batch) -> Tensor:
-    """What is to be painted, (B, 1, H, W) bool: inside the amodal mask, outside the modal one."""
-    return (batch.amodal > 0.5) & ~(batch.modal > 0.5)
-
-
 def mask_input(batch: Batch) -> Tensor:
     """Image and initial mask, (B, 4, H, W) in [-1, 1]."""
     return torch.cat([_signed(batch.image), _signed(batch.initial)], dim=1)
@@ -246,7 +242,7 @@ def mask_input(batch: Batch) -> Tensor:
 
 def content_input(batch: Batch) -> Tensor:
     """Image with a grey hole, visibility (-1 in the hole), amodal mask: (B, 5, H, W) in [-1, 1]."""
-    hole = hole_of(batch)
+    hole = hole_of(batch.modal, batch.amodal)
     erased = _signed(batch.image).masked_fill(hole, 0.0)
     masks = torch.cat([~hole, batch.amodal > 0.5], dim=1).float()
     return torch.cat([erased, _signed(masks)], dim=1)
@@ -285,4 +281,4 @@ class Pix2PixContent(_Pix2Pix):
 
     def infer(self, batch: Batch) -> Tensor:
         painted = (self.nets.generator(content_input(batch)) + 1) / 2
-        return torch.where(hole_of(batch), painted, batch.image)
+        return torch.where(hole_of(batch.modal, batch.amodal), painted, batch.image)

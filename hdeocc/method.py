@@ -7,7 +7,6 @@ A method is one class registered under the entry-point group ``hdeocc.methods`` 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from synth.errors import InputError
 from synth.sample import Sample
+from synth.settings import hint
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -145,11 +145,8 @@ def check_names(track: str, names: Sequence[str], where: str) -> None:
     known = [key.split(".", 1)[1] for key in entries(track)]
     for name in names:
         if name not in known:
-            close = get_close_matches(name, known, 3, 0.4)
-            hint = (
-                f"did you mean {' or '.join(close)}?" if close else f"there are: {', '.join(known)}"
-            )
-            raise InputError(f"{where}: no method {name!r} on the {track} track; {hint}")
+            meant = hint(name, known)
+            raise InputError(f"{where}: no method {name!r} on the {track} track; {meant}")
 
 
 def method_class(track: str, name: str) -> type[Method]:

@@ -3,26 +3,18 @@
 Unknown keys are refused, so that a typing error never silently runs another comparison.
 """
 
-import tomllib
 from collections import Counter
-from difflib import get_close_matches
-from importlib import resources
-from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from hdeocc.method import Budget, Preset, Track
 from synth.errors import InputError
-from synth.recipe import read_toml
+from synth.settings import Library, Strict, hint, keys_of
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class TrackBudget(_Strict):
+class TrackBudget(Strict):
     """What every learned method of a track may spend; the fields are those of `Budget`."""
 
     samples: int = Field(gt=0)
@@ -37,14 +29,14 @@ class TrackBudget(_Strict):
         return Budget(seed=seed, **self.model_dump())
 
 
-class Budgets(_Strict):
+class Budgets(Strict):
     """One budget a track; the full track trains nothing of its own."""
 
     mask: TrackBudget
     content: TrackBudget
 
 
-class Tracks(_Strict):
+class Tracks(Strict):
     """The rows of each track, by registered name; a full row is a (mask, content) pair."""
 
     mask: tuple[str, ...] = ()
@@ -69,7 +61,7 @@ class Tracks(_Strict):
         return self
 
 
-class Benchmark(_Strict):
+class Benchmark(Strict):
     """A comparison that anybody can run again; see the module's docstring."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
@@ -114,20 +106,22 @@ class Benchmark(_Strict):
         listed = [f"mask.{n}" for n in self.tracks.mask]
         listed += [f"content.{n}" for n in self.tracks.content]
         if name not in plain and name not in listed:
-            close = get_close_matches(name, sorted({*plain, *listed}), 3, 0.4)
-            known = ", ".join(dict.fromkeys(plain))
-            hint = f"did you mean {' or '.join(close)}?" if close else f"it has: {known}"
-            raise InputError(f"--methods: benchmark {self.name} has no method {name!r}; {hint}")
+            meant = hint(name, [*plain, *listed], "it has")
+            raise InputError(f"--methods: benchmark {self.name} has no method {name!r}; {meant}")
 
 
-def _folder() -> Traversable:
-    return resources.files("leaderboards") / "benchmarks"
+BENCHMARKS = Library(
+    "benchmark",
+    Benchmark,
+    "leaderboards",
+    "benchmarks",
+    keys_of((Benchmark, Budgets, TrackBudget, Tracks)),
+)
 
 
 def bundled() -> list[str]:
     """Names of the benchmarks that come with the package."""
-    files = [p.name for p in _folder().iterdir() if p.name.endswith(".toml")]
-    return sorted(name.removesuffix(".toml") for name in files)
+    return BENCHMARKS.bundled()
 
 
 def load_benchmark(name_or_path: str | Path) -> Benchmark:
@@ -136,45 +130,9 @@ def load_benchmark(name_or_path: str | Path) -> Benchmark:
     Raises:
         InputError: no such benchmark (with the closest names), broken TOML, a bad key or value.
     """
-    path, names = Path(name_or_path), bundled()
-    if path.suffix == ".toml":
-        if not path.is_file():
-            raise InputError(f"{path}: no such benchmark file; there are: {', '.join(names)}")
-        return parse_benchmark(read_toml(path), str(path))
-    name = str(name_or_path)
-    if name not in names:
-        close = get_close_matches(name, names, 3, 0.4)
-        hint = f"did you mean {' or '.join(close)}?" if close else f"there are: {', '.join(names)}"
-        raise InputError(f"{name}: no benchmark of that name; {hint} (or give a .toml file)")
-    return parse_benchmark((_folder() / f"{name}.toml").read_text(encoding="utf-8"), name)
+    return BENCHMARKS.load(name_or_path)
 
 
 def parse_benchmark(text: str, where: str) -> Benchmark:
     """A benchmark from TOML text; ``where`` names it in errors."""
-    try:
-        return Benchmark.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{where}: not valid TOML: {error}; mend that line") from None
-    except ValidationError as error:
-        raise InputError(f"{where}: {_first_fault(error)}") from None
-
-
-def _first_fault(error: ValidationError) -> str:
-    # A misspelt key is also a missing one; the misspelling says more.
-    fault = min(error.errors(), key=lambda f: f["type"] != "extra_forbidden")
-    parts = [str(part) for part in fault["loc"]]
-    key = ".".join(parts)
-    if fault["type"] == "extra_forbidden":
-        close = get_close_matches(parts[-1], sorted(_all_keys()), 3, 0.5)
-        hint = f"did you mean {' or '.join(close)}?" if close else "see the bundled benchmarks"
-        return f"unknown key {key}; {hint}"
-    if fault["type"] == "missing":
-        return f"key {key} is missing; add it (see the bundled benchmarks)"
-    if not key or fault["type"] == "value_error":
-        return str(fault["msg"]).removeprefix("Value error, ")
-    return f"{key}: {fault['msg'].lower()} (got {str(fault.get('input'))[:60]}); change it"
-
-
-def _all_keys() -> set[str]:
-    models = (Benchmark, Budgets, TrackBudget, Tracks)
-    return {key for model in models for key in model.model_fields}
+    return BENCHMARKS.parse(text, where)

@@ -4,24 +4,18 @@ A recipe is the whole description: (recipe, seed, index) gives a sample, always 
 Unknown keys are refused, so that a typing error never silently builds another data set.
 """
 
-import tomllib
-from difflib import get_close_matches
-from importlib import resources
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from synth.errors import InputError
+from synth.settings import Library, Strict, keys_of
 
 SPLITS = ("train", "val", "test")
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class BuiltinPeople(_Strict):
+class BuiltinPeople(Strict):
     """People of the built-in 3D generator: person i is drawn from (seed, i)."""
 
     source: Literal["builtin"]
@@ -30,7 +24,7 @@ class BuiltinPeople(_Strict):
     weight: float = Field(1.0, gt=0)
 
 
-class CocoPeople(_Strict):
+class CocoPeople(Strict):
     """People of a COCO-format annotation file; paths are relative to the data root."""
 
     source: Literal["coco"]
@@ -41,7 +35,7 @@ class CocoPeople(_Strict):
     weight: float = Field(1.0, gt=0)
 
 
-class CcpPeople(_Strict):
+class CcpPeople(Strict):
     """People of Clothing Co-Parsing; bags and carried things count as the person on request."""
 
     source: Literal["ccp"]
@@ -50,7 +44,7 @@ class CcpPeople(_Strict):
     weight: float = Field(1.0, gt=0)
 
 
-class FolderPeople(_Strict):
+class FolderPeople(Strict):
     """A folder of photos, one of masks, optionally one of LIP-20 parsings, paired by stem."""
 
     source: Literal["folder"]
@@ -65,7 +59,7 @@ PeopleSpec = Annotated[
 ]
 
 
-class BuiltinOccluders(_Strict):
+class BuiltinOccluders(Strict):
     """Built-in cut-outs: simple furniture, fences, plants ... and, as a share, other people."""
 
     source: Literal["builtin"]
@@ -75,7 +69,7 @@ class BuiltinOccluders(_Strict):
     weight: float = Field(1.0, gt=0)
 
 
-class CocoOccluders(_Strict):
+class CocoOccluders(Strict):
     """Objects of a COCO-format file that are large, whole and of an allowed class."""
 
     source: Literal["coco"]
@@ -87,7 +81,7 @@ class CocoOccluders(_Strict):
     weight: float = Field(1.0, gt=0)
 
 
-class FolderOccluders(_Strict):
+class FolderOccluders(Strict):
     """A folder of photos and one of masks, paired by stem; each mask is one occluder."""
 
     source: Literal["folder"]
@@ -101,7 +95,7 @@ OccluderSpec = Annotated[
 ]
 
 
-class Counts(_Strict):
+class Counts(Strict):
     """Samples of each split."""
 
     train: int = Field(ge=0)
@@ -109,7 +103,7 @@ class Counts(_Strict):
     test: int = Field(ge=0)
 
 
-class Splits(_Strict):
+class Splits(Strict):
     """Shares of the people, and of the occluders, that only val and only test may use."""
 
     val: float = Field(0.1, ge=0, lt=1)
@@ -129,7 +123,7 @@ class Splits(_Strict):
         return self
 
 
-class Occlusion(_Strict):
+class Occlusion(Strict):
     """How occluders are placed; the defaults are the placer of PCNet with a mild ratio range."""
 
     max_occluders: int = Field(2, ge=1, le=8)
@@ -152,14 +146,14 @@ class Occlusion(_Strict):
         return self
 
 
-class Initial(_Strict):
+class Initial(Strict):
     """The mask a method starts from: the true modal mask, or a jittered one."""
 
     kind: Literal["modal", "jitter"] = "modal"
     strength: float = Field(1.0, ge=0, le=4)
 
 
-class Recipe(_Strict):
+class Recipe(Strict):
     """A data set; see the module docstring."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
@@ -191,12 +185,15 @@ def _scaled(counts: Counts, total: int) -> Counts:
     return Counts(train=total - val - test, val=val, test=test)
 
 
+_PARTS = (Recipe, Counts, Splits, Occlusion, Initial)
+_PEOPLE = (BuiltinPeople, CocoPeople, CcpPeople, FolderPeople)
+_COVERS = (BuiltinOccluders, CocoOccluders, FolderOccluders)
+RECIPES = Library("recipe", Recipe, "synth", "recipes", keys_of((*_PARTS, *_PEOPLE, *_COVERS)))
+
+
 def bundled() -> list[str]:
     """Names of the recipes that come with the package."""
-    folder = resources.files("synth") / "recipes"
-    return sorted(
-        p.name.removesuffix(".toml") for p in folder.iterdir() if p.name.endswith(".toml")
-    )
+    return RECIPES.bundled()
 
 
 def load_recipe(name_or_path: str | Path) -> Recipe:
@@ -205,72 +202,9 @@ def load_recipe(name_or_path: str | Path) -> Recipe:
     Raises:
         InputError: no such recipe (with the closest names), broken TOML, or a bad key or value.
     """
-    path = Path(name_or_path)
-    if path.suffix == ".toml":
-        if not path.is_file():
-            raise InputError(
-                f"{path}: no such recipe file; give a .toml file or one of: {_names()}"
-            )
-        return parse_recipe(read_toml(path), str(path))
-    name = str(name_or_path)
-    if name not in bundled():
-        close = get_close_matches(name, bundled(), 3, 0.4)
-        hint = f"did you mean {' or '.join(close)}?" if close else f"there are: {_names()}"
-        raise InputError(f"{name}: no recipe of that name; {hint} (or give a path ending in .toml)")
-    text = (resources.files("synth") / "recipes" / f"{name}.toml").read_text(encoding="utf-8")
-    return parse_recipe(text, name)
-
-
-def _names() -> str:
-    return ", ".join(bundled())
-
-
-def read_toml(path: Path) -> str:
-    """The text of a TOML file; InputError where it cannot be read or is no UTF-8 text."""
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); check the path") from None
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: is no UTF-8 text; give a TOML file saved as UTF-8") from None
+    return RECIPES.load(name_or_path)
 
 
 def parse_recipe(text: str, where: str) -> Recipe:
     """A recipe from TOML text; ``where`` names it in errors."""
-    try:
-        return Recipe.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{where}: not valid TOML: {error}; mend that line") from None
-    except ValidationError as error:
-        raise InputError(f"{where}: {_first_fault(error)}") from None
-
-
-def _first_fault(error: ValidationError) -> str:
-    # A misspelt key is also a missing one; the misspelling says more.
-    fault = min(error.errors(), key=lambda f: f["type"] != "extra_forbidden")
-    parts = [str(part) for part in fault["loc"]]
-    key = ".".join(parts)
-    if fault["type"] == "extra_forbidden":
-        close = get_close_matches(parts[-1], sorted(_all_keys(Recipe)), 3, 0.5)
-        hint = f"did you mean {' or '.join(close)}?" if close else "see the recipes of the package"
-        return f"unknown key {key}; {hint}"
-    if fault["type"] == "missing":
-        return f"key {key} is missing; add it (see the recipes of the package)"
-    if fault["type"] == "value_error":
-        return str(fault["msg"]).removeprefix("Value error, ")
-    return f"{key}: {fault['msg'].lower()} (got {str(fault.get('input'))[:60]}); change it"
-
-
-def _all_keys(model: type[BaseModel]) -> set[str]:
-    models: list[type[BaseModel]] = [
-        model,
-        Counts,
-        Splits,
-        Occlusion,
-        Initial,
-        BuiltinPeople,
-        CocoPeople,
-        CcpPeople,
-    ]
-    models += [FolderPeople, BuiltinOccluders, CocoOccluders, FolderOccluders]
-    return {key for m in models for key in m.model_fields}
+    return RECIPES.parse(text, where)
