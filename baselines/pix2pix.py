@@ -224,7 +224,8 @@ class Pix2PixContentNets(_Pix2PixNets):
 
     def discriminator_step(self, batch: Batch, made: Terms) -> Terms:
         known = batch.has_clean
-        truth = torch.where(hole_of(batch.modal, batch.amodal), _signed(batch.clean), _signed(batch.image))
+        hole = hole_of(batch.modal, batch.amodal)
+        truth = torch.where(hole, _signed(batch.clean), _signed(batch.image))
         # A stand-in for unknown truths: they weigh nothing, but batch norm sees every sample.
         real = torch.where(known[:, None, None, None], truth, made["made"])
         return self.teach(made["given"], real, made["made"], known.float())
