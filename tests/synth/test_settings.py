@@ -58,5 +58,5 @@ def test_unknown_names_and_files_say_what_there_is(tmp_path: Path) -> None:
 
 
 def test_a_hint_is_close_or_complete() -> None:
-    assert hint("tela", ["telea", "mean"]) == "did you mean telea?"
+    assert hint("tela", ["telea", "pix2pix"]) == "did you mean telea?"
     assert hint("zzz", ["telea", "mean"]) == "there are: telea, mean"
