@@ -4,52 +4,25 @@ import json
 import os
 import pickle
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
+from synth.atomic import make_folder_of, write_bytes, write_text
 from synth.errors import InputError
 
 _PREFIX = "step-"
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a text file atomically; its folder is made if need be."""
-    with _replacing(path) as temporary, temporary.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """A temporary file that takes the name ``path`` when the block ends well, else is removed."""
-    temporary = path.with_name(path.name + ".tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        os.replace(temporary, path)
-    except (OSError, SafetensorError) as error:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(
-            f"{path}: cannot be written ({reason}); make room or choose another folder, "
-            "then start again"
-        ) from error
-
-
 def save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
     """Write named tensors as safetensors, atomically."""
     plain = {name: t.detach().cpu().contiguous() for name, t in tensors.items()}
-    with _replacing(path) as temporary:
-        save_file(plain, temporary)
+    make_folder_of(path)
+    write_bytes(path, save(plain))
 
 
 def load_tensors(path: Path) -> dict[str, Tensor]:

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from hdeocc import checkpoint
 from hdeocc.batch import Batch
-from hdeocc.method import Budget, FitData, Method, Preset
+from hdeocc.method import Budget, FitData, Method
+from synth.atomic import write_text
 from synth.errors import InputError
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ class Adversarial(nn.Module):
         self.generator = generator
         self.discriminator = discriminator
 
-    @abstractmethod
     def generator_step(self, batch: Batch) -> tuple[Terms, Terms]:
         """Loss terms of the generator, and what the discriminator's step needs of its output.
 
@@ -59,9 +59,6 @@ class Learned(Method):
 
     nets: Adversarial
 
-    def __init__(self, preset: Preset = "quick") -> None:
-        super().__init__(preset)
-
     def prepare(self, data: FitData, budget: Budget) -> None:
         """Work before the first step that needs the training set (templates, upstream weights)."""
 
@@ -86,7 +83,7 @@ class Learned(Method):
     def save(self, folder: Path) -> None:
         checkpoint.save_tensors(folder / "weights.safetensors", self.nets.generator.state_dict())
         about = {"method": type(self).__name__, "track": self.track, "preset": self.preset}
-        checkpoint.write_text(folder / "method.json", json.dumps(about, indent=1) + "\n")
+        write_text(folder / "method.json", json.dumps(about, indent=1) + "\n")
 
     def load(self, folder: Path) -> None:
         path = folder / "weights.safetensors"

@@ -2,6 +2,7 @@
 
 import math
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from tqdm import tqdm
 from hdeocc import checkpoint
 from hdeocc.augment import Augmentation
 from hdeocc.batch import Batch
+from hdeocc.discriminators import frozen
 from hdeocc.learned import Adversarial, Learned, Terms
 from hdeocc.method import Budget, FitData
 from hdeocc.stream import Cached, training_batches
@@ -82,10 +84,9 @@ def train_step(state: "_State", batch: Batch, budget: Budget, fabric: "Fabric") 
     state.set_learning_rate(budget)
     nets, wrapped = state.nets, state.wrapped
     nets.train()
-    _freeze(nets.discriminator, True)
-    terms, made = wrapped.generator_step(batch)
-    _update(terms, state.generator_optimiser, nets.generator, budget.clip, fabric)
-    _freeze(nets.discriminator, False)
+    with nullcontext() if nets.discriminator is None else frozen(nets.discriminator):
+        terms, made = wrapped.generator_step(batch)
+        _update(terms, state.generator_optimiser, nets.generator, budget.clip, fabric)
     if state.discriminator_optimiser is not None and nets.discriminator is not None:
         detached = {name: tensor.detach() for name, tensor in made.items()}
         more = wrapped.discriminator_step(batch, detached)
@@ -101,11 +102,6 @@ def _update(terms: Terms, optimiser: Any, module: nn.Module, clip: float, fabric
     fabric.backward(torch.stack([term.float() for term in terms.values()]).sum())
     nn.utils.clip_grad_norm_(module.parameters(), clip, error_if_nonfinite=True)
     optimiser.step()
-
-
-def _freeze(module: nn.Module | None, frozen: bool) -> None:
-    if module is not None:
-        module.requires_grad_(not frozen)
 
 
 def learning_rate(step: int, steps: int, peak: float) -> float:

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Literal
 
 import torch
 
-from hdeocc.checkpoint import write_text
 from hdeocc.learned import Learned
 from hdeocc.method import Budget, FitData, Method, Track, method_class
 from leaderboards.benchmark import Benchmark
 from leaderboards.folder import Folder, digest, file_digests, new_folder, read_json
+from synth.atomic import write_text
 from synth.errors import InputError
 from synth.store import Split
 

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hdeocc.checkpoint import write_text
 from leaderboards.benchmark import Benchmark
+from synth.atomic import write_text
 from synth.errors import InputError
 
 MARKER = "bench.json"

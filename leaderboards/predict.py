@@ -16,7 +16,6 @@ import torch
 from tqdm import tqdm
 
 from hdeocc.batch import Batch, collate
-from hdeocc.checkpoint import write_text
 from hdeocc.learned import Learned
 from hdeocc.method import Method
 from leaderboards import provenance
@@ -24,6 +23,7 @@ from leaderboards.fit import Fitted, device_of
 from leaderboards.folder import digest, new_folder, read_json
 from leaderboards.pictures import Picture, encode_png, read_png
 from metrics.protocol import binarise, paste, to_uint8
+from synth.atomic import write_text
 from synth.errors import InputError
 from synth.sample import Sample
 from synth.store import Split

@@ -8,9 +8,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from hdeocc.checkpoint import write_text
 from leaderboards.folder import digest, read_json
 from metrics import protocol
+from synth.atomic import write_text
 from synth.errors import InputError
 
 SCHEMA = 1

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from hdeocc.checkpoint import write_text
 from leaderboards import gallery, markdown, tables
 from leaderboards.folder import Folder, opened
 from leaderboards.page import render_page
 from leaderboards.records import Record, read_records
 from leaderboards.sheet import write_sheet
 from leaderboards.tables import Table
+from synth.atomic import write_text
 from synth.sample import Sample
 from synth.store import Dataset
 

@@ -37,10 +37,7 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
     except OSError as error:
         if error.filename not in (None, str(path), str(temporary)):
             raise  # another file's fault, met while this one was being written
-        raise InputError(
-            f"{path}: cannot be written ({error.strerror}); make room or choose another folder, "
-            "then start again"
-        ) from error
+        raise _refused(path, error) from error
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -60,6 +57,31 @@ def write_bytes(path: Path, content: bytes) -> None:
     """Atomically write ``content`` to ``path``."""
     with atomic_file(path) as file:
         file.write(content)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Atomically write ``text`` to ``path``, whose folder is made if need be."""
+    make_folder_of(path)
+    write_bytes(path, text.encode())
+
+
+def make_folder_of(path: Path) -> None:
+    """Make the folder that a file shall lie in.
+
+    Raises:
+        InputError: the file system refused (a file in the way, no permission ...).
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _refused(path, error) from error
+
+
+def _refused(path: Path, error: OSError) -> InputError:
+    return InputError(
+        f"{path}: cannot be written ({error.strerror}); make room or choose another folder, "
+        "then start again"
+    )
 
 
 def write_json(path: Path, value: Any, indent: int | None = None) -> None:

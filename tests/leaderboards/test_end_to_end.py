@@ -109,7 +109,7 @@ def test_tables_page_and_sheet_are_there(finished: Path) -> None:
 
 
 def test_nothing_is_left_half_written(finished: Path) -> None:
-    assert not [p for p in finished.rglob("*") if p.name.endswith(".tmp")]
+    assert not [p for p in finished.rglob("*") if ".tmp" in p.name]
     assert not list(finished.glob("training/*/*/step-*"))
 
 
