@@ -42,7 +42,7 @@ def _origins(recipe: dict[str, Any]) -> str:
     occluders = ", ".join(one["source"] for one in recipe["occluders"])
     low, high = recipe["occlusion"]["hidden"]
     return (
-        f"People: {people}. Occluders: {occluders}, up to {recipe['occlusion']['max_occluders']} "
+        f"People: {people}. Occluders: {occluders}, up to {recipe['occlusion']['occluders'][1]} "
         f'a person, blended "{recipe["occlusion"]["blend"]}". Asked hidden share: uniform from '
         f"{low:g} to {high:g}. Seed {recipe['seed']}.\n"
     )

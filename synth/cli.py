@@ -5,6 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from synth.cli_export import export
+from synth.cli_segmenter import segmenter
+from synth.cli_stats import stats
 from synth.errors import InputError
 
 if TYPE_CHECKING:
@@ -138,3 +141,7 @@ def recipes() -> None:
 
     for name in bundled():
         click.echo(f"{name:20s} {load_recipe(name).title}")
+
+
+for _command in (export, stats, segmenter):
+    synth.add_command(_command)

@@ -1,23 +1,14 @@
 """One occlusion: cut-outs placed over a whole person, with the truth kept beside it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from synth.blend import (
-    Layer,
-    erode_outline,
-    feather,
-    harden,
-    onto_canvas,
-    paste,
-    resize_cutout,
-    tone,
-)
-from synth.place import Found, Pose, Scene, find_pose, mask_box, photo_box
-from synth.recipe import Occlusion
+from synth.occlusion_spec import Occlusion
+from synth.paste import Canvas, lay, prepare
+from synth.place import Found, Scene, find_pose, mask_box, photo_box
 from synth.sources.base import Cutout, PersonCrop
 
 _ROUNDS = 4
@@ -70,25 +61,19 @@ def compose(
     """
     if not cutouts:
         raise ValueError("compose needs at least one cut-out")
-    share = float(rng.uniform(*occlusion.hidden)) if asked is None else asked
-    ready = [replace(cutout, rgba=_eroded(cutout, occlusion)) for cutout in cutouts]
+    share = float(rng.uniform(*occlusion.hidden_range)) if asked is None else asked
+    ready = [prepare(cutout, occlusion) for cutout in cutouts]
     best: Composite | None = None
     correction = 0.0  # the grid that poses are measured on errs a little, mostly the same way
     for _ in range(_ROUNDS):
         new = _attempt(person, ready, share, correction, occlusion, rng)
         correction += share - new.got
-        if best is None or new.miss(occlusion.hidden) < best.miss(occlusion.hidden):
+        if best is None or new.miss(occlusion.hidden_range) < best.miss(occlusion.hidden_range):
             best = new
-        if best.miss(occlusion.hidden)[0] == 0:
+        if best.miss(occlusion.hidden_range)[0] == 0:
             break
     assert best is not None
     return best
-
-
-def _eroded(cutout: Cutout, occlusion: Occlusion) -> np.ndarray:
-    if occlusion.blend == "hard" or not occlusion.erode:
-        return cutout.rgba
-    return erode_outline(cutout.rgba, occlusion.erode)
 
 
 def _attempt(
@@ -100,25 +85,36 @@ def _attempt(
     rng: np.random.Generator,
 ) -> Composite:
     aim = min(max(asked + correction, 0.0), 1.0)
-    amodal, image = person.amodal, person.image
-    frame = photo_box(person.image)
-    hidden, occluder = np.zeros_like(amodal), np.zeros_like(amodal)
+    amodal, frame = person.amodal, photo_box(person.image)
+    nothing = np.zeros_like(amodal)
+    canvas = Canvas(person.image, person.image, nothing, amodal, frame)
     placements = []
     for cutout, target in zip(ready, _targets(aim, len(ready), rng), strict=True):
+        # Blended pixels show neither person nor occluder: they count as hidden.
+        hidden = amodal & canvas.occluder
         scene = Scene(amodal, hidden, frame)
         step = target - float(hidden.sum() / amodal.sum())
         tolerance = min(_TOLERANCE, _OF_THE_STEP * max(step, 0.02))
         alpha = cutout.rgba[..., 3]
         ground = _ground(cutout, amodal, frame, rng)
         found = find_pose(scene, alpha, target, tolerance, occlusion, rng, ground)
-        layer = _render(cutout.rgba, found.pose, person.image, frame, occlusion, rng)
-        image = paste(image, layer)
-        occluder = occluder | (layer.alpha > 0)
-        hidden = amodal & occluder  # blended pixels show neither: they count as hidden
-        placements.append(_note(found, float(hidden.sum() / amodal.sum())))
-    got = float(hidden.sum() / amodal.sum())
-    modal = amodal & ~hidden
-    return Composite(image, person.image, amodal, modal, occluder, asked, got, placements)
+        canvas = lay(canvas, cutout.rgba, found.pose.pixels(), found.pose.flip, occlusion, rng)
+        placements.append(_note(found, _share(canvas)))
+    return Composite(
+        image=canvas.image,
+        clean=canvas.clean,
+        amodal=amodal,
+        modal=amodal & ~canvas.occluder,
+        occluder=canvas.occluder,
+        asked=asked,
+        got=_share(canvas),
+        placements=placements,
+    )
+
+
+def _share(canvas: Canvas) -> float:
+    """Hidden area over whole area."""
+    return float((canvas.amodal & canvas.occluder).sum() / canvas.amodal.sum())
 
 
 def _ground(
@@ -145,25 +141,6 @@ def _targets(aim: float, count: int, rng: np.random.Generator) -> list[float]:
     """Rising shares after each cut-out, the last one ``aim``; none adds next to nothing."""
     steps = rng.uniform(0.5, 1.5, count)
     return [float(share) for share in aim * np.cumsum(steps) / steps.sum()]
-
-
-def _render(
-    rgba: np.ndarray,
-    pose: Pose,
-    scene: np.ndarray,
-    frame: tuple[int, int, int, int],
-    occlusion: Occlusion,
-    rng: np.random.Generator,
-) -> Layer:
-    left, top, width, height = pose.pixels()
-    rgb, alpha = resize_cutout(rgba[:, ::-1] if pose.flip else rgba, width, height)
-    if occlusion.blend == "hard":
-        alpha = harden(alpha)
-    else:
-        alpha = feather(alpha, coarse=occlusion.erode > 0)
-        x, y, w, h = frame
-        rgb = tone(rgb, alpha, scene[y : y + h, x : x + w].reshape(-1, 3), rng)
-    return onto_canvas(rgb, alpha, left, top, scene.shape[0], frame)
 
 
 def _note(found: Found, share: float) -> dict[str, Any]:

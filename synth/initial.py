@@ -1,9 +1,53 @@
 """The mask a method starts from: the true modal mask, or one as a segmenter might give it."""
 
+import os
+from dataclasses import dataclass
+from typing import Protocol
+
 import cv2
 import numpy as np
 
-from synth.recipe import Initial
+from synth.occlusion_spec import Initial
+
+
+class Starter(Protocol):
+    """What gives the mask that a method starts from."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 (hex) of the files it reads; empty where it reads none."""
+        ...
+
+    def __call__(
+        self, image: np.ndarray, modal: np.ndarray, person_id: str, rng: np.random.Generator, /
+    ) -> np.ndarray:
+        """A mask (H, W) float32 in [0, 1], in steps of 1/255.
+
+        Args:
+            image: (H, W, 3) uint8, the occluded photo.
+            modal: (H, W) bool, the true visible part.
+            person_id: "source:id"; a segmenter must not have seen this person.
+            rng: every draw comes from here.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class FromModal:
+    """The true modal mask, or a jittered one; it reads no file, so its digest is empty."""
+
+    settings: Initial
+    digest: str = ""
+
+    def __call__(
+        self, image: np.ndarray, modal: np.ndarray, person_id: str, rng: np.random.Generator, /
+    ) -> np.ndarray:
+        return make_initial(modal, self.settings, rng)
+
+
+def open_initial(settings: Initial, data_root: str | os.PathLike[str] | None = None) -> Starter:
+    """What a recipe asks for; InputError where a segmenter's networks cannot be read."""
+    return FromModal(settings)
 
 
 def make_initial(modal: np.ndarray, settings: Initial, rng: np.random.Generator) -> np.ndarray:

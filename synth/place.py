@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from synth.recipe import Occlusion
+from synth.occlusion_spec import Occlusion
 
 KINDS = ("below", "side", "across", "anywhere")
 _KIND_ODDS = (0.35, 0.3, 0.15, 0.2)

@@ -10,7 +10,7 @@ import numpy as np
 
 from synth.compose import Composite, compose
 from synth.errors import InputError
-from synth.initial import make_initial
+from synth.initial import FromModal, Starter, open_initial
 from synth.recipe import SPLITS, Recipe
 from synth.sample import Sample
 from synth.sources.base import Cutout, OccluderSource, PersonCrop, PersonSource, Rejection
@@ -30,6 +30,7 @@ class Plan:
 
     Attributes:
         people, occluders: the pool of each split, by the split's name.
+        starter: gives the mask that a method starts from.
         skipped: inputs that could not be read when they were needed, by "person source:id" or
             "occluder source:id" (a source of people and one of occluders may share a name).
     """
@@ -39,6 +40,7 @@ class Plan:
     occluder_sources: Sequence[OccluderSource]
     people: dict[str, Pool]
     occluders: dict[str, Pool]
+    starter: Starter
     skipped: dict[str, str] = field(default_factory=dict)
     _orders: dict[str, list[Key]] = field(default_factory=dict)
 
@@ -75,11 +77,15 @@ def open_plan(recipe: Recipe, data_root: str | os.PathLike[str] | None = None) -
     from synth.sources.open import open_all_occluders, open_all_people
 
     people = open_all_people(recipe.people, data_root)
-    return make_plan(recipe, people, open_all_occluders(recipe.occluders, data_root))
+    occluders = open_all_occluders(recipe.occluders, data_root)
+    return make_plan(recipe, people, occluders, open_initial(recipe.initial, data_root))
 
 
 def make_plan(
-    recipe: Recipe, people: Sequence[PersonSource], occluders: Sequence[OccluderSource]
+    recipe: Recipe,
+    people: Sequence[PersonSource],
+    occluders: Sequence[OccluderSource],
+    starter: Starter | None = None,
 ) -> Plan:
     """The plan of a recipe with sources that are open already, in the recipe's order."""
     person_weights = tuple(spec.weight for spec in recipe.people)
@@ -90,6 +96,7 @@ def make_plan(
         occluders,
         make_pools(recipe, people, person_weights, "people"),
         make_pools(recipe, occluders, occluder_weights, "occluders"),
+        starter or FromModal(recipe.initial),
     )
 
 
@@ -119,6 +126,7 @@ def make_sample(plan: Plan, index: int) -> Sample:
     occluder_rng, compose_rng, initial_rng = _streams(plan.recipe.seed, index)[1:]
     person_key, person = _person(plan, split, number, index)
     made, keys, cutouts = _occlude(plan, split, person, occluder_rng, compose_rng)
+    person_id = _full_id(plan.person_sources, person_key)
     return Sample(
         sample_id=f"{index:06d}",
         split=split,
@@ -128,8 +136,8 @@ def make_sample(plan: Plan, index: int) -> Sample:
         modal=made.modal,
         occluder=made.occluder,
         parsing=person.parsing,
-        initial=make_initial(made.modal, plan.recipe.initial, initial_rng),
-        person_id=_full_id(plan.person_sources, person_key),
+        initial=plan.starter(made.image, made.modal, person_id, initial_rng),
+        person_id=person_id,
         occluder_ids=tuple(_full_id(plan.occluder_sources, key) for key in keys),
         meta=_plain(_meta(made, person, cutouts)),
     )
@@ -194,14 +202,15 @@ def _occlude(
 ) -> tuple[Composite, list[Key], list[Cutout]]:
     """A composite close to a drawn share; other occluders are drawn while these miss it."""
     settings = plan.recipe.occlusion
-    asked = float(compose_rng.uniform(*settings.hidden))
+    span = settings.hidden_range
+    asked = float(compose_rng.uniform(*span))
     best: tuple[Composite, list[Key], list[Cutout]] | None = None
     for _ in range(_REDRAWS):
         keys, cutouts = _draw_cutouts(plan, split, occluder_rng)
         made = compose(person, cutouts, settings, compose_rng, asked)
-        if best is None or made.miss(settings.hidden) < best[0].miss(settings.hidden):
+        if best is None or made.miss(span) < best[0].miss(span):
             best = made, keys, cutouts
-        outside, off = best[0].miss(settings.hidden)
+        outside, off = best[0].miss(span)
         if outside == 0 and off <= _CLOSE:
             return best
     assert best is not None
@@ -219,7 +228,7 @@ def _draw_cutouts(
     odds = np.array([w if ids else 0.0 for w, ids in zip(pool.weights, pool.ids, strict=True)])
     keys: list[Key] = []
     cutouts: list[Cutout] = []
-    count = int(rng.integers(1, recipe.occlusion.max_occluders + 1))
+    count = int(rng.integers(recipe.occlusion.occluders[0], recipe.occlusion.occluders[1] + 1))
     for _ in range(count + _REPLACEMENTS):
         number = int(rng.choice(len(odds), p=odds / odds.sum()))
         key = number, pool.ids[number][int(rng.integers(len(pool.ids[number])))]

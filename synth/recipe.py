@@ -5,94 +5,16 @@ Unknown keys are refused, so that a typing error never silently builds another d
 """
 
 from pathlib import Path
-from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from synth.errors import InputError
+from synth.occlusion_spec import Histogram, Initial, Occlusion, preset_values
 from synth.settings import Library, Strict, keys_of
+from synth.source_specs import ALL as SOURCE_SPECS
+from synth.source_specs import OccluderSpec, PeopleSpec
 
 SPLITS = ("train", "val", "test")
-
-
-class BuiltinPeople(Strict):
-    """People of the built-in 3D generator: person i is drawn from (seed, i)."""
-
-    source: Literal["builtin"]
-    pool: int = Field(gt=0, description="how many different people there are")
-    seed: int = 0
-    weight: float = Field(1.0, gt=0)
-
-
-class CocoPeople(Strict):
-    """People of a COCO-format annotation file; paths are relative to the data root."""
-
-    source: Literal["coco"]
-    annotations: str
-    images: str
-    min_area: float = Field(2500, ge=0, description="smallest mask, in pixels of the photo")
-    max_border_contact: float = Field(0.05, ge=0, le=1)
-    weight: float = Field(1.0, gt=0)
-
-
-class CcpPeople(Strict):
-    """People of Clothing Co-Parsing; bags and carried things count as the person on request."""
-
-    source: Literal["ccp"]
-    path: str
-    include_accessories: bool = False
-    weight: float = Field(1.0, gt=0)
-
-
-class FolderPeople(Strict):
-    """A folder of photos, one of masks, optionally one of LIP-20 parsings, paired by stem."""
-
-    source: Literal["folder"]
-    images: str
-    masks: str
-    parsings: str | None = None
-    weight: float = Field(1.0, gt=0)
-
-
-PeopleSpec = Annotated[
-    BuiltinPeople | CocoPeople | CcpPeople | FolderPeople, Field(discriminator="source")
-]
-
-
-class BuiltinOccluders(Strict):
-    """Built-in cut-outs: simple furniture, fences, plants ... and, as a share, other people."""
-
-    source: Literal["builtin"]
-    pool: int = Field(gt=0)
-    seed: int = 0
-    people_share: float = Field(0.35, ge=0, le=1)
-    weight: float = Field(1.0, gt=0)
-
-
-class CocoOccluders(Strict):
-    """Objects of a COCO-format file that are large, whole and of an allowed class."""
-
-    source: Literal["coco"]
-    annotations: str
-    images: str
-    min_area: float = Field(2500, ge=0)
-    max_border_contact: float = Field(0.02, ge=0, le=1)
-    exclude: tuple[str, ...] = ("person", "dining table")
-    weight: float = Field(1.0, gt=0)
-
-
-class FolderOccluders(Strict):
-    """A folder of photos and one of masks, paired by stem; each mask is one occluder."""
-
-    source: Literal["folder"]
-    images: str
-    masks: str
-    weight: float = Field(1.0, gt=0)
-
-
-OccluderSpec = Annotated[
-    BuiltinOccluders | CocoOccluders | FolderOccluders, Field(discriminator="source")
-]
 
 
 class Counts(Strict):
@@ -123,36 +45,6 @@ class Splits(Strict):
         return self
 
 
-class Occlusion(Strict):
-    """How occluders are placed; the defaults are the placer of PCNet with a mild ratio range."""
-
-    max_occluders: int = Field(2, ge=1, le=8)
-    hidden: tuple[float, float] = (0.05, 0.7)
-    overlap: tuple[float, float] = (0.4, 1.0)
-    scale: tuple[float, float] = (0.3, 1.0)
-    tries: int = Field(100, ge=1)
-    blend: Literal["hard", "feather"] = "feather"
-    erode: int = Field(1, ge=0, le=8, description="pixels cut off a coarse outline before blending")
-
-    @model_validator(mode="after")
-    def _ranges_rise(self) -> "Occlusion":
-        for name in ("hidden", "overlap", "scale"):
-            low, high = getattr(self, name)
-            if not 0 <= low < high or (name != "scale" and high > 1):
-                raise ValueError(
-                    f"occlusion.{name} = [{low}, {high}] is not a rising range in [0, 1]; "
-                    "give [low, high]"
-                )
-        return self
-
-
-class Initial(Strict):
-    """The mask a method starts from: the true modal mask, or a jittered one."""
-
-    kind: Literal["modal", "jitter"] = "modal"
-    strength: float = Field(1.0, ge=0, le=4)
-
-
 class Recipe(Strict):
     """A data set; see the module docstring."""
 
@@ -168,12 +60,30 @@ class Recipe(Strict):
     occlusion: Occlusion = Occlusion()
     initial: Initial = Initial()
 
-    def with_changes(self, seed: int | None = None, count: int | None = None) -> "Recipe":
-        """The recipe with another seed, or scaled to ``count`` samples in the same proportions."""
+    def with_changes(
+        self, seed: int | None = None, count: int | None = None, preset: str | None = None
+    ) -> "Recipe":
+        """The recipe with another seed, ``count`` samples in the same proportions, or a preset.
+
+        A preset (see ``Occlusion``) replaces the keys it sets and leaves the others.
+
+        Raises:
+            InputError: no samples, or no such preset.
+        """
         changes: dict[str, object] = {} if seed is None else {"seed": seed}
+        if preset is not None:
+            changes["occlusion"] = _with_preset(self.occlusion, preset)
         if count is not None:
             changes["counts"] = _scaled(self.counts, count)
         return self.model_copy(update=changes)
+
+
+def _with_preset(occlusion: Occlusion, preset: str) -> Occlusion:
+    try:
+        values = preset_values(preset)
+    except ValueError as error:
+        raise InputError(f"--preset {preset}: {error}") from None
+    return Occlusion.model_validate(occlusion.model_dump() | values | {"preset": preset})
 
 
 def _scaled(counts: Counts, total: int) -> Counts:
@@ -185,10 +95,8 @@ def _scaled(counts: Counts, total: int) -> Counts:
     return Counts(train=total - val - test, val=val, test=test)
 
 
-_PARTS = (Recipe, Counts, Splits, Occlusion, Initial)
-_PEOPLE = (BuiltinPeople, CocoPeople, CcpPeople, FolderPeople)
-_COVERS = (BuiltinOccluders, CocoOccluders, FolderOccluders)
-RECIPES = Library("recipe", Recipe, "synth", "recipes", keys_of((*_PARTS, *_PEOPLE, *_COVERS)))
+_PARTS = (Recipe, Counts, Splits, Occlusion, Histogram, Initial)
+RECIPES = Library("recipe", Recipe, "synth", "recipes", keys_of((*_PARTS, *SOURCE_SPECS)))
 
 
 def bundled() -> list[str]:

@@ -46,15 +46,39 @@ class Rejection:
     reason: str
 
 
+class Source:
+    """What every source of people or occluders has; readers inherit it.
+
+    Attributes:
+        name: unique within a recipe.
+        rejected: what was left out when the source was opened.
+        digest: SHA-256 (hex) of all input it reads, so that a change between two parts of a build
+            is noticed; empty for sources that read nothing.
+    """
+
+    name: str = ""
+    digest: str = ""
+
+    def __init__(self) -> None:
+        self.rejected: list[Rejection] = []
+
+    def group(self, identifier: str) -> str:
+        """What an id may not be divided from by the splits: for a person, the photo."""
+        return identifier
+
+
 class PersonSource(Protocol):
     """People by id. ``ids`` is stable and sorted; ``load`` is a pure function of its arguments."""
 
     name: str
     rejected: list[Rejection]
+    digest: str
 
     def ids(self) -> list[str]: ...
 
-    def load(self, person_id: str, size: int, rng: np.random.Generator) -> PersonCrop:
+    def group(self, identifier: str, /) -> str: ...
+
+    def load(self, person_id: str, size: int, rng: np.random.Generator, /) -> PersonCrop:
         """The person in a crop of ``size`` pixels; ``rng`` draws what may vary (crop jitter)."""
         ...
 
@@ -64,9 +88,12 @@ class OccluderSource(Protocol):
 
     name: str
     rejected: list[Rejection]
+    digest: str
 
     def ids(self) -> list[str]: ...
 
-    def load(self, occluder_id: str, size: int, rng: np.random.Generator) -> Cutout:
+    def group(self, identifier: str, /) -> str: ...
+
+    def load(self, occluder_id: str, size: int, rng: np.random.Generator, /) -> Cutout:
         """The cut-out at its natural size, at most about ``size`` pixels on its longest side."""
         ...

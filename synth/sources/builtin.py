@@ -7,21 +7,21 @@ from typing import Any
 
 import numpy as np
 
-from synth import recipe
+from synth import source_specs as specs
 from synth.errors import InputError
-from synth.sources.base import Cutout, PersonCrop, Rejection
+from synth.sources.base import Cutout, PersonCrop, Source
 from synth.sources.crop import fill_labels, mask_box
 
 _PEOPLE, _OCCLUDERS = 1, 2
 _DIGITS = 6
 
 
-class BuiltinPeople:
+class BuiltinPeople(Source):
     """Rendered people; the rng handed to ``load`` draws the background, the id all the rest."""
 
-    def __init__(self, spec: recipe.BuiltinPeople) -> None:
+    def __init__(self, spec: specs.BuiltinPeople) -> None:
+        super().__init__()
         self.name = "builtin"
-        self.rejected: list[Rejection] = []
         self._spec = spec
 
     def ids(self) -> list[str]:
@@ -40,12 +40,12 @@ class BuiltinPeople:
         return PersonCrop(image, amodal, fill_labels(person.parsing, amodal), meta)
 
 
-class BuiltinOccluders:
+class BuiltinOccluders(Source):
     """Drawn cut-outs; a share of them, decided by the id, are rendered people."""
 
-    def __init__(self, spec: recipe.BuiltinOccluders) -> None:
+    def __init__(self, spec: specs.BuiltinOccluders) -> None:
+        super().__init__()
         self.name = "builtin"
-        self.rejected: list[Rejection] = []
         self._spec = spec
 
     def ids(self) -> list[str]:

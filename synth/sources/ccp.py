@@ -7,11 +7,11 @@ import cv2
 import numpy as np
 import scipy.io
 
-from synth import recipe
+from synth import source_specs as specs
 from synth.errors import InputError
 from synth.images import MAX_PIXELS, checked_size, read_rgb
 from synth.parsing import label
-from synth.sources.base import PersonCrop, Rejection
+from synth.sources.base import PersonCrop, Rejection, Source
 from synth.sources.ccp_labels import CARRIED, SHOE, SKIN, SUIT, code_table, to_lip
 from synth.sources.crop import crop_person, mask_box
 from synth.sources.shapes import border_contact
@@ -31,7 +31,7 @@ _MOST_CARRIED = 0.10
 _MOST_BORDER = 0.05
 
 
-class CcpPeople:
+class CcpPeople(Source):
     """The people of CCP by the number of their photo, e.g. "0001".
 
     A bag leaves a hole in the person: what it hides nobody labelled. So photos in which carried
@@ -41,8 +41,9 @@ class CcpPeople:
         InputError: folder or label list missing or malformed, or every photo is rejected.
     """
 
-    def __init__(self, spec: recipe.CcpPeople, data_root: Path) -> None:
+    def __init__(self, spec: specs.CcpPeople, data_root: Path) -> None:
         root = data_root / spec.path
+        super().__init__()
         self.name = "ccp"
         self._root = root
         self._carry = spec.include_accessories

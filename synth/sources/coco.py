@@ -8,9 +8,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from synth import recipe
+from synth import source_specs as specs
 from synth.errors import InputError
-from synth.sources.base import Cutout, PersonCrop, Rejection
+from synth.sources.base import Cutout, PersonCrop, Rejection, Source
 from synth.sources.coco_file import CocoFile, Entry, box_of, number
 from synth.sources.crop import crop_person, mask_box
 from synth.sources.shapes import border_contact, dominance, intrusion
@@ -25,7 +25,7 @@ _HEAD, _ANKLES = range(5), (15, 16)
 _VISIBLE = 2
 
 
-class CocoPeople:
+class CocoPeople(Source):
     """Whole people: large, inside the frame, in one piece, head and foot seen, nobody in front.
 
     A person id is the id of the annotation. Rejected are those that fail; other classes are not
@@ -35,7 +35,8 @@ class CocoPeople:
         InputError: annotation file or photos missing or malformed, or nobody is left.
     """
 
-    def __init__(self, spec: recipe.CocoPeople, data_root: Path) -> None:
+    def __init__(self, spec: specs.CocoPeople, data_root: Path) -> None:
+        super().__init__()
         self.name = "coco"
         self._file = CocoFile(data_root / spec.annotations, data_root / spec.images)
         person = {key for key, name in self._file.categories.items() if name == "person"}
@@ -67,13 +68,14 @@ class CocoPeople:
         return replace(crop, meta=crop.meta | extra)
 
 
-class CocoOccluders:
+class CocoOccluders(Source):
     """Cut-outs of objects that are large, of an allowed class, whole and in one piece.
 
     Holes stay holes. The alpha is the mask; its coarse outline is for the blending to mend.
     """
 
-    def __init__(self, spec: recipe.CocoOccluders, data_root: Path) -> None:
+    def __init__(self, spec: specs.CocoOccluders, data_root: Path) -> None:
+        super().__init__()
         self.name = "coco"
         self._file = CocoFile(data_root / spec.annotations, data_root / spec.images)
         names = self._file.categories
@@ -230,7 +232,7 @@ def _in_crop(points: np.ndarray, square: list[int], size: int) -> list[list[floa
 def _mask_fault(
     neighbours: _Neighbours,
     annotation: Entry,
-    spec: recipe.CocoPeople | recipe.CocoOccluders,
+    spec: specs.CocoPeople | specs.CocoOccluders,
     piece: float,
     room: float,
 ) -> str | None:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from synth import recipe
+from synth import source_specs as specs
 from synth.errors import InputError
 from synth.images import SUFFIXES, checked_size, image_size, read_labels, read_mask, read_rgb
 from synth.parsing import NUM_LABELS
-from synth.sources.base import Cutout, PersonCrop, Rejection
+from synth.sources.base import Cutout, PersonCrop, Rejection, Source
 from synth.sources.coco import cut_out
 from synth.sources.crop import crop_person
 
@@ -25,7 +25,7 @@ class _Pair:
     parsing: Path | None = None
 
 
-class FolderPeople:
+class FolderPeople(Source):
     """People by the stem of their files.
 
     Everything is read once here, since an empty mask or a truncated photo must be known before an
@@ -35,7 +35,8 @@ class FolderPeople:
         InputError: a folder is missing, holds no pair, or every pair is rejected.
     """
 
-    def __init__(self, spec: recipe.FolderPeople, data_root: Path) -> None:
+    def __init__(self, spec: specs.FolderPeople, data_root: Path) -> None:
+        super().__init__()
         self.name = "folder"
         parsings = data_root / spec.parsings if spec.parsings else None
         images, masks = data_root / spec.images, data_root / spec.masks
@@ -54,10 +55,11 @@ class FolderPeople:
         return replace(crop, meta=crop.meta | {"file": pair.photo.name})
 
 
-class FolderOccluders:
+class FolderOccluders(Source):
     """Cut-outs by the stem of their files; the category is "thing", for a folder names none."""
 
-    def __init__(self, spec: recipe.FolderOccluders, data_root: Path) -> None:
+    def __init__(self, spec: specs.FolderOccluders, data_root: Path) -> None:
+        super().__init__()
         self.name = "folder"
         self._pairs, self.rejected = _pairs(data_root / spec.images, data_root / spec.masks, None)
 

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from synth import recipe
+from synth import source_specs as specs
 from synth.errors import InputError
 from synth.sources.base import OccluderSource, PersonSource
 from synth.sources.builtin import BuiltinOccluders, BuiltinPeople
@@ -39,11 +39,11 @@ def data_root(option: str | os.PathLike[str] | None = None) -> Path:
 
 
 def open_people(
-    spec: recipe.PeopleSpec,
+    spec: specs.PeopleSpec,
     data_root: str | os.PathLike[str] | None = None,
     name: str | None = None,
 ) -> PersonSource:
-    """The people of one entry of a recipe.
+    """The people of one entry of a specs.
 
     Args:
         spec: the entry.
@@ -53,38 +53,44 @@ def open_people(
     Raises:
         InputError: its files are missing or malformed, or nobody is usable.
     """
+    root = _root(data_root, spec)
     source: PersonSource
-    if isinstance(spec, recipe.BuiltinPeople):
+    if isinstance(spec, specs.BuiltinPeople):
         source = BuiltinPeople(spec)
-    elif isinstance(spec, recipe.CcpPeople):
-        source = CcpPeople(spec, _root(data_root, spec.path))
-    elif isinstance(spec, recipe.CocoPeople):
-        source = CocoPeople(spec, _root(data_root, spec.annotations, spec.images))
+    elif isinstance(spec, specs.CcpPeople):
+        source = CcpPeople(spec, root)
+    elif isinstance(spec, specs.CocoPeople):
+        source = CocoPeople(spec, root)
+    elif isinstance(spec, specs.FolderPeople):
+        source = FolderPeople(spec, root)
     else:
-        source = FolderPeople(spec, _root(data_root, spec.images, spec.masks, spec.parsings))
+        raise InputError(f"{spec.source}: no reader")
     source.name = name or spec.source
     return source
 
 
 def open_occluders(
-    spec: recipe.OccluderSpec,
+    spec: specs.OccluderSpec,
     data_root: str | os.PathLike[str] | None = None,
     name: str | None = None,
 ) -> OccluderSource:
     """The cut-outs of one entry of a recipe; arguments and errors as `open_people`."""
+    root = _root(data_root, spec)
     source: OccluderSource
-    if isinstance(spec, recipe.BuiltinOccluders):
+    if isinstance(spec, specs.BuiltinOccluders):
         source = BuiltinOccluders(spec)
-    elif isinstance(spec, recipe.CocoOccluders):
-        source = CocoOccluders(spec, _root(data_root, spec.annotations, spec.images))
+    elif isinstance(spec, specs.CocoOccluders):
+        source = CocoOccluders(spec, root)
+    elif isinstance(spec, specs.FolderOccluders):
+        source = FolderOccluders(spec, root)
     else:
-        source = FolderOccluders(spec, _root(data_root, spec.images, spec.masks))
+        raise InputError(f"{spec.source}: no reader")
     source.name = name or spec.source
     return source
 
 
 def open_all_people(
-    specs: Sequence[recipe.PeopleSpec], data_root: str | os.PathLike[str] | None = None
+    specs: Sequence[specs.PeopleSpec], data_root: str | os.PathLike[str] | None = None
 ) -> list[PersonSource]:
     """All people of a recipe, each source under a name of its own."""
     names = source_names(specs)
@@ -92,14 +98,14 @@ def open_all_people(
 
 
 def open_all_occluders(
-    specs: Sequence[recipe.OccluderSpec], data_root: str | os.PathLike[str] | None = None
+    specs: Sequence[specs.OccluderSpec], data_root: str | os.PathLike[str] | None = None
 ) -> list[OccluderSource]:
     """All occluders of a recipe, each source under a name of its own."""
     names = source_names(specs)
     return [open_occluders(s, data_root, n) for s, n in zip(specs, names, strict=True)]
 
 
-def source_names(specs: Sequence[recipe.PeopleSpec | recipe.OccluderSpec]) -> list[str]:
+def source_names(specs: Sequence[specs.PeopleSpec | specs.OccluderSpec]) -> list[str]:
     """Unique names in order: the kind, then kind-2, kind-3 where a recipe has several of one."""
     seen: Counter[str] = Counter()
     names = []
@@ -110,8 +116,11 @@ def source_names(specs: Sequence[recipe.PeopleSpec | recipe.OccluderSpec]) -> li
     return names
 
 
-def _root(given: str | os.PathLike[str] | None, *paths: str | None) -> Path:
-    """The data root, asked for only when a path is relative to it."""
-    if all(Path(path).is_absolute() for path in paths if path is not None):
+def _root(
+    given: str | os.PathLike[str] | None, spec: specs.PeopleSpec | specs.OccluderSpec
+) -> Path:
+    """The data root, asked for only when a path of the entry is relative to it."""
+    found = (getattr(spec, key, None) for key in specs.PATH_KEYS)
+    if all(Path(path).is_absolute() for path in found if path is not None):
         return Path()
     return data_root(given)

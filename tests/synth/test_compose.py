@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from synth.compose import Composite, compose
 from synth.initial import make_initial
-from synth.recipe import Initial, Occlusion
+from synth.occlusion_spec import Initial, Occlusion
 from synth.sources.base import Cutout, PersonCrop
 from tests.synth.tiny import cutout, person_crop
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from synth.occlusion_spec import Occlusion
 from synth.place import KINDS, Pose, Scene, draw_pose, find_pose, mask_box, photo_box
-from synth.recipe import Occlusion
 from tests.synth.tiny import ellipse, person_crop
 
 SEEDS = st.integers(0, 2**32 - 1)

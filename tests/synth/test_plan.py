@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from synth.codec import sample_hash
 from synth.errors import InputError
 from synth.plan import Plan, make_plan, make_sample, person_of
-from synth.recipe import Counts, FolderOccluders, FolderPeople, Recipe, Splits
+from synth.recipe import Counts, Recipe, Splits
 from synth.sample import violations
+from synth.source_specs import FolderOccluders, FolderPeople
 from synth.sources.base import Rejection
 from synth.splits import Pool, divide, held_out_order, train_person
 from tests.synth.tiny import FakeOccluders, FakePeople

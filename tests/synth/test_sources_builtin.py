@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from synth.errors import InputError
-from synth.recipe import BuiltinOccluders, BuiltinPeople
+from synth.source_specs import BuiltinOccluders, BuiltinPeople
 from synth.sources import builtin
 
 SIZE = 48

@@ -10,7 +10,7 @@ from PIL import Image
 
 from synth.errors import InputError
 from synth.parsing import LIP_LABELS, label
-from synth.recipe import CcpPeople
+from synth.source_specs import CcpPeople
 from synth.sources import ccp
 from synth.sources.ccp_labels import (
     CARRIED,

@@ -14,7 +14,7 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 
 from synth.errors import InputError
-from synth.recipe import CocoOccluders, CocoPeople
+from synth.source_specs import CocoOccluders, CocoPeople
 from synth.sources import coco
 
 WIDTH, HEIGHT = 120, 100

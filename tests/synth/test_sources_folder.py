@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from synth.errors import InputError
-from synth.recipe import FolderOccluders, FolderPeople
+from synth.source_specs import FolderOccluders, FolderPeople
 from synth.sources import folder
 
 

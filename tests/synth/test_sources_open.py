@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from synth import recipe
+from synth import source_specs as specs
 from synth.errors import InputError
 from synth.sources.base import OccluderSource, PersonSource
 from synth.sources.builtin import BuiltinPeople
@@ -17,9 +17,9 @@ from synth.sources.open import (
     source_names,
 )
 
-BUILTIN = recipe.BuiltinPeople(source="builtin", pool=3)
-FOLDER = recipe.FolderPeople(source="folder", images="a", masks="b")
-CCP = recipe.CcpPeople(source="ccp", path="ccp")
+BUILTIN = specs.BuiltinPeople(source="builtin", pool=3)
+FOLDER = specs.FolderPeople(source="folder", images="a", masks="b")
+CCP = specs.CcpPeople(source="ccp", path="ccp")
 
 
 @pytest.fixture
@@ -34,11 +34,11 @@ def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_names_are_unique_and_in_order() -> None:
-    specs: list[recipe.PeopleSpec] = [CCP, FOLDER, BUILTIN, FOLDER, FOLDER]
-    assert source_names(specs) == ["ccp", "folder", "builtin", "folder-2", "folder-3"]
+    entries: list[specs.PeopleSpec] = [CCP, FOLDER, BUILTIN, FOLDER, FOLDER]
+    assert source_names(entries) == ["ccp", "folder", "builtin", "folder-2", "folder-3"]
     sources = open_all_people([BUILTIN, BUILTIN])
     assert [s.name for s in sources] == ["builtin", "builtin-2"]
-    things = recipe.BuiltinOccluders(source="builtin", pool=2)
+    things = specs.BuiltinOccluders(source="builtin", pool=2)
     assert [s.name for s in open_all_occluders([things])] == ["builtin"]
 
 
@@ -67,7 +67,7 @@ def test_without_data_the_error_says_how_to_give_it(nowhere: Path) -> None:
 
 def test_builtin_people_and_absolute_paths_need_no_data(nowhere: Path) -> None:
     assert isinstance(open_people(BUILTIN), BuiltinPeople)
-    away = recipe.FolderOccluders(
+    away = specs.FolderOccluders(
         source="folder", images=str(nowhere / "a"), masks=str(nowhere / "b")
     )
     with pytest.raises(InputError, match="a: no such folder"):
@@ -75,7 +75,7 @@ def test_builtin_people_and_absolute_paths_need_no_data(nowhere: Path) -> None:
 
 
 def test_every_kind_opens_on_real_photos(real_data: Path) -> None:
-    photos = recipe.load_recipe("photos-small")
+    photos = specs.load_recipe("photos-small")
     # CCP is opened by its own tests; its 870 label maps take seconds.
     people = [spec for spec in photos.people if spec.source != "ccp"]
     sources: list[PersonSource | OccluderSource] = [*open_all_people(people, real_data)]

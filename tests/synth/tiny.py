@@ -13,7 +13,7 @@ from PIL import Image
 
 from synth.errors import InputError
 from synth.recipe import Recipe, parse_recipe
-from synth.sources.base import Cutout, PersonCrop, Rejection
+from synth.sources.base import Cutout, PersonCrop, Source
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -45,12 +45,12 @@ def cutout(height: int, width: int, rng: np.random.Generator, round_shape: bool 
     return Cutout(rgba, "thing", {})
 
 
-class FakePeople:
+class FakePeople(Source):
     """People drawn from their id; ``broken`` ids cannot be read."""
 
     def __init__(self, name: str, count: int, broken: tuple[str, ...] = ()) -> None:
+        super().__init__()
         self.name, self.count, self.broken = name, count, broken
-        self.rejected: list[Rejection] = []
 
     def ids(self) -> list[str]:
         return [f"{i:03d}" for i in range(self.count)]
@@ -61,12 +61,12 @@ class FakePeople:
         return person_crop(size, rng)
 
 
-class FakeOccluders:
+class FakeOccluders(Source):
     """Round things drawn from their id."""
 
     def __init__(self, name: str, count: int) -> None:
+        super().__init__()
         self.name, self.count = name, count
-        self.rejected: list[Rejection] = []
 
     def ids(self) -> list[str]:
         return [f"{i:03d}" for i in range(self.count)]
