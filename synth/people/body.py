@@ -89,21 +89,22 @@ class BodyModel:
 
     def pose(self, rest: RestBody, rotations: Mapping[str, Array]) -> Rig:
         """Pose the skeleton; rotations are (3, 3) by bone name, the others stay at rest."""
-        reference, heads = self.reference, rest.heads
+        reference, heads, parents = self.reference, rest.heads, np.maximum(self.parents, 0)
         to_reference = reference @ rest.orientations.transpose(0, 2, 1)
         to_reference[0] = np.eye(3)
-        world = np.zeros((len(heads), 3, 3))
-        joints = np.zeros((len(heads), 3))
+        turned = reference.copy()
+        for name, turn in rotations.items():
+            bone = self.index[name]
+            turned[bone] = turn @ reference[bone]
+        back = reference.transpose(0, 2, 1)[parents]
+        own = back @ turned
+        step = (back @ to_reference[parents] @ (heads - heads[parents])[:, :, None])[:, :, 0]
+        own[0], step[0] = reference[0].T @ turned[0], 0
+        world, joints = own.copy(), step.copy()
         for bone, parent in enumerate(self.parents):  # parents come before their children
-            turned = reference[bone]
-            if self.bones[bone] in rotations:
-                turned = rotations[self.bones[bone]] @ turned
-            if parent < 0:
-                world[bone] = reference[bone].T @ turned
-                continue
-            offset = to_reference[parent] @ (heads[bone] - heads[parent])
-            joints[bone] = joints[parent] + world[parent] @ (reference[parent].T @ offset)
-            world[bone] = world[parent] @ (reference[parent].T @ turned)
+            if parent >= 0:
+                world[bone] = world[parent] @ own[bone]
+                joints[bone] = joints[parent] + world[parent] @ step[bone]
         transforms = np.empty((len(heads), 3, 4), np.float32)
         linear = world @ rest.orientations.transpose(0, 2, 1)
         transforms[:, :, :3] = linear
@@ -123,6 +124,14 @@ class BodyModel:
         chosen = np.array([name in names for name in self.bones])
         value = np.where(chosen[self.weight_bone], self.weight_value, 0)
         return np.add.reduceat(value, self.weight_start[:-1])
+
+    def dense_weights(self, vertices: Array) -> Array:
+        """Skin weights (k, B) of some vertices (k,)."""
+        result = np.zeros((len(vertices), len(self.bones)), np.float32)
+        for row, vertex in enumerate(vertices):
+            own = slice(self.weight_start[vertex], self.weight_start[vertex + 1])
+            result[row, self.weight_bone[own]] = self.weight_value[own]
+        return result
 
 
 def apply(transforms: Array, points: Array) -> Array:

@@ -48,7 +48,7 @@ def collar(posed: Posed, patch: Patch, offset: Array, style: str, name: str, clo
         shift = (outwards * out + np.array([0, 0, up])) * size[:, None]
         rows.append(apply(transforms, (start + shift * posed.scale).astype(np.float32)))
         attributes.append(np.concatenate([template + shift, np.full((len(used), 3), 0.05)], 1))
-    faces = _strip(edges, len(used), len(rows))
+    faces = strip(edges, len(used), len(rows))
     return Part(
         vertices=np.concatenate(rows).astype(np.float32),
         faces=faces,
@@ -59,7 +59,7 @@ def collar(posed: Posed, patch: Patch, offset: Array, style: str, name: str, clo
     )
 
 
-def _strip(edges: Array, count: int, rows: int) -> Array:
+def strip(edges: Array, count: int, rows: int) -> Array:
     """Triangles between consecutive rows of `count` vertices, along edges (E, 2)."""
     a, b = edges[:, 0], edges[:, 1]
     faces = []

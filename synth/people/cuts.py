@@ -14,7 +14,8 @@ from synth.people.assets import load_assets
 from synth.people.fields import Fields
 from synth.people.geometry import Array
 
-WAIST = 0.215
+WAIST, HIP = 0.215, 0.10
+STRAPS_APART = 0.098  # metres from the middle to a backpack's strap
 # Neck openings: height of the neckline at the axis, its slope from front to back, and the radius
 # that stays open around the neck.
 NECKS = {
@@ -23,6 +24,9 @@ NECKS = {
     "v": (0.715, 0.60, 0.060),
     "turtle": (0.80, 0.3, 0.05),
 }
+NECK_LEAN = 0.4  # how far the neck leans forwards for each metre it rises
+NECK_RISE = 0.045  # metres above its neckline where a garment ends whatever its radius
+ARMHOLE = (0.152, 0.66, 0.14)  # how far out at which height, and how much further a metre below
 UPPER_ARM, ARM_METRES, LEG_METRES = 0.2, 0.56, 0.9
 
 
@@ -79,18 +83,27 @@ def _top(f: Fields, cut: Cut) -> Array:
     x, y, z = f.rest.T
     field = np.where(f.is_arm, (cut.sleeve - f.arm) * ARM_METRES, z - cut.hem)
     if cut.sleeve < UPPER_ARM:
-        shoulder = np.maximum((max(cut.sleeve, 0.09) - f.arm) * ARM_METRES, -0.2)
-        field = np.minimum(field, np.where(f.arm_weight > 0.02, shoulder, 1))
+        field = np.where(f.is_arm, _armhole(f), np.minimum(field, _armhole(f)))
     height, slope, radius = NECKS[cut.neck]
     below_neck = height + slope * y - z + cut.grow
     if cut.neck != "turtle":
-        around = np.hypot(x / 1.15, y - 0.01) - radius - cut.grow
+        lean = NECK_LEAN * np.clip(z - 0.70, 0, None)
+        around = np.hypot(x / 1.15, y - 0.01 + lean) - radius - cut.grow
+        around = np.minimum(around, 2 * (height + NECK_RISE + cut.grow - z))
         below_neck = np.maximum(below_neck, np.minimum(around, 0.10))
     field = np.minimum(field, below_neck)
     if cut.neck == "v":
         notch = np.maximum(np.abs(x) * 1.5 - (z - 0.60), np.abs(x) - 0.08)
         field = np.minimum(field, np.where(y > 0, 1, notch))
     return np.minimum(field, _front_opening(f, cut.gap))
+
+
+def _armhole(f: Fields) -> Array:
+    """Distance to the armhole of a sleeveless top: a plane from the shoulder out to the armpit."""
+    x, y, z = f.rest.T
+    shoulder, height, slant = ARMHOLE
+    inside = shoulder + 0.5 * np.abs(y) - np.abs(x) - slant * (z - height)
+    return np.where(f.is_arm & (z < 0.4), -1, np.where(z < 0.4, 1, inside))
 
 
 def _front_opening(f: Fields, gap: float) -> Array:
@@ -139,12 +152,32 @@ def _scarf_end(f: Fields, cut: Cut) -> Array:
     return np.where(f.is_arm | (y > -0.02), -1, strip)
 
 
+def _straps(f: Fields, cut: Cut) -> Array:
+    """Distance from the middle lines of the two shoulder straps of a backpack."""
+    return np.abs(f.rest[:, 0]) - STRAPS_APART
+
+
+def _sling(f: Fields, cut: Cut) -> Array:
+    """Distance from the middle of a strap from one shoulder (the sign of hem) to the other hip."""
+    x, _, z = f.rest.T
+    across = sling_across(cut.hem)
+    return (x - 0.085 * cut.hem) * across[0] + (z - 0.69) * across[2]
+
+
+def sling_across(side: float) -> Array:
+    """Unit vector (3,) across a sling's strap on the template; side is 1 for the left shoulder."""
+    across = np.array([-0.57, 0.0, 0.25 * side])
+    return across / np.linalg.norm(across)
+
+
 FIELDS = {
     "top": _top,
     "legs": _legs,
     "overall": _overall,
     "skirt": _skirt,
     "foot": _foot,
+    "straps": _straps,
+    "sling": _sling,
     "scarf_loop": _scarf_loop,
     "scarf_end": _scarf_end,
 }
@@ -172,7 +205,8 @@ def clip(faces: Array, fields: Fields, field: Array) -> Patch:
     ]
     at = field[ends[:, 0]] / (field[ends[:, 0]] - field[ends[:, 1]])
     rim = np.concatenate([np.stack([ab1, ac1], 1), np.stack([ac2, ab2], 1)])
-    columns = [fields.rest.T, [np.where(fields.is_arm, fields.arm, fields.leg)], [field]]
+    above = fields.is_arm | (fields.rest[:, 2] > 0.3)  # so that no face mixes the two lengths
+    columns = [fields.rest.T, [np.where(above, fields.arm, fields.leg)], [field]]
     surface_attributes = np.concatenate([*columns, [fields.fold]]).T.astype(np.float32)
     patch = Patch(
         kept=kept,

@@ -9,7 +9,9 @@ from synth.parsing import label
 from synth.people.accessories import brim, hat_field, hat_offset, sunglasses
 from synth.people.articulate import rotations
 from synth.people.assets import Assets, load_assets
+from synth.people.bags import carry
 from synth.people.body import Rig
+from synth.people.clearance import clear_arms
 from synth.people.cuts import Patch, clip
 from synth.people.garments import Wardrobe, dress
 from synth.people.geometry import Array, smoothstep
@@ -19,6 +21,8 @@ from synth.people.noise import noise
 from synth.people.parts import Part, Posed, body_scale, pose_surface
 from synth.people.person import Cloth, Person
 from synth.people.pose import UPRIGHT, Pose
+from synth.people.shoulders import Shoulders, shoulders_of
+from synth.people.stance import settle
 
 SKIN = Cloth("skin", np.ones((3, 3), np.float32))
 EYE = Cloth("eye", np.ones((3, 3), np.float32))
@@ -26,6 +30,8 @@ HAIR = Cloth("hair", np.ones((3, 3), np.float32))
 # How far the painted scalp is lifted off the skin, metres.
 SHELL_LIFT = {"buzz": 0.002, "curly": 0.012, "afro": 0.035}
 HAIR_COVER = 0.02  # metres above the hairline from which on hair hides the scalp
+SEATED_HEM = 0.14  # template height above which a hem is not caught between bent legs
+COLLAR_ROOM = 0.018  # metres that a collar, hood or scarf adds to what hair falls on
 HIDDEN_DEPTH = 0.012  # metres inside a garment's edge beyond which skin is not drawn
 
 
@@ -33,9 +39,11 @@ HIDDEN_DEPTH = 0.012  # metres inside a garment's edge beyond which skin is not 
 class Figure:
     """Parts in the person's own frame (facing -Y), and the rig they were posed by."""
 
+    person: Person  # as dressed for the pose
     parts: list[Part]
     rig: Rig
     body: Posed
+    skin: Array  # (13380, 3) posed vertices of the bare body
     eyes: tuple[Array, Array]  # posed vertices of the left and right eyeball
 
 
@@ -43,7 +51,9 @@ def build_figure(assets: Assets, person: Person, pose: Pose) -> Figure:
     """Shape, pose and dress a person."""
     person = _fit_to_pose(person, pose)
     rest = assets.model.rest(person.phenotype)
-    rig = assets.model.pose(rest, rotations(assets, rest, pose))
+    turns = settle(assets, rest, pose, rotations(assets, rest, pose))
+    turns = clear_arms(assets, rest, pose, turns, person.coat != "none")
+    rig = assets.model.pose(rest, turns)
     scale = body_scale(assets, rest)
     surfaces = {
         name: pose_surface(assets, rest, rig, name, scale)
@@ -52,24 +62,33 @@ def build_figure(assets: Assets, person: Person, pose: Pose) -> Figure:
     tights, body = surfaces["tights"], surfaces["body"]
     lumps = noise(tights.points * 0.8 + person.seed)[0] * 0.0035
     wardrobe = dress(person, tights, surfaces["skirt"], lumps)
+    carry(wardrobe)
     parts = list(wardrobe.parts)
-    parts += _skin(assets, person, wardrobe, body)
+    skin = body.skin(0.0)
+    parts += _skin(assets, person, wardrobe, body, skin)
     eyes = surfaces["eye_left"], surfaces["eye_right"]
     balls = eyes[0].skin(0.0), eyes[1].skin(0.0)
     parts += [_whole(eye, ball, EYE) for eye, ball in zip(eyes, balls, strict=True)]
-    parts += _head_wear(person, body, head_frame(assets, rest, rig))
-    return Figure(parts, rig, body, balls)
+    frame = head_frame(assets, rest, rig)
+    parts += _head_wear(person, body, frame, shoulders_of(tights, _worn(person, wardrobe), frame))
+    return Figure(person, parts, rig, body, skin, balls)
 
 
 def _fit_to_pose(person: Person, pose: Pose) -> Person:
-    """Skirts and coats stay short and close where legs are far apart: cloth is not simulated."""
+    """Skirts and coats stay short and close where legs are far apart: cloth is not simulated.
+
+    Whoever sits has taken the backpack off.
+    """
     if pose.kind in UPRIGHT:
         return person
+    seated = pose.kind in ("sit", "floor")
     return replace(
         person,
+        bag="none" if seated and person.bag == "backpack" else person.bag,
         flare=min(person.flare, 0.05),
         skirt_hem=max(person.skirt_hem, -0.30),
-        coat_hem=max(person.coat_hem, 0.06),
+        coat_hem=max(person.coat_hem, SEATED_HEM),
+        hem=max(person.hem, SEATED_HEM),
     )
 
 
@@ -91,7 +110,9 @@ def _select(posed: Posed, vertices: Array, faces: Array, labels: Array, cloth: C
     return Part(vertices[used], new, attributes, labels, region, cloth)
 
 
-def _skin(assets: Assets, person: Person, wardrobe: Wardrobe, body: Posed) -> list[Part]:
+def _skin(
+    assets: Assets, person: Person, wardrobe: Wardrobe, body: Posed, skin: Array
+) -> list[Part]:
     """The bare body, without what clothes hide, and gloves, which are inflated hands."""
     f = body.surface.fields
     cover = wardrobe.cover[assets.body_to_tights].copy()
@@ -109,10 +130,17 @@ def _skin(assets: Assets, person: Person, wardrobe: Wardrobe, body: Posed) -> li
         parts.append(_select(body, body.skin(0.004), faces[gloved], labels, person.gloves))
         faces = faces[~gloved]
     labels = np.sort(f.label[faces], axis=1)[:, 1]
-    return [*parts, _select(body, body.skin(0.0), faces, labels, SKIN)]
+    return [*parts, _select(body, skin, faces, labels, SKIN)]
 
 
-def _head_wear(person: Person, body: Posed, frame: HeadFrame) -> list[Part]:
+def _worn(person: Person, wardrobe: Wardrobe) -> Array:
+    """Metres (n,) of cloth on the tights surface; hoods and collars stand off further."""
+    collar = person.coat != "none" or person.neckline in ("hood", "shirt")
+    scarf = person.scarf is not None
+    return wardrobe.under + COLLAR_ROOM * (collar or scarf)
+
+
+def _head_wear(person: Person, body: Posed, frame: HeadFrame, shoulders: Shoulders) -> list[Part]:
     parts = []
     if person.hair_style != "bald":
         hatted = person.hat != "none"
@@ -120,7 +148,7 @@ def _head_wear(person: Person, body: Posed, frame: HeadFrame) -> list[Part]:
         lift = min(lift, 0.005) if hatted else lift
         offset = lift * smoothstep(hairline(), 0, 0.02) + 0.0012
         parts.append(_shell(body, "hair", offset, "hair", HAIR))
-        parts += hair_parts(person, frame)
+        parts += hair_parts(person, frame, shoulders)
     if person.hat != "none":
         offset = hat_offset(body.surface.fields.rest, person.hat)
         parts.append(_shell(body, person.hat, offset, "hat", person.hat_cloth))

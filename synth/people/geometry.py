@@ -14,6 +14,12 @@ def dot(a: Array, b: Array) -> Array:
     return a[:, 0] * b[:, 0] + a[:, 1] * b[:, 1] + a[:, 2] * b[:, 2]
 
 
+def cross(a: Array, b: Array) -> Array:
+    """Row-wise cross products (N, 3) of (N, 3) and (N, 3); much faster than numpy's."""
+    columns = [a[:, i] * b[:, j] - a[:, j] * b[:, i] for i, j in ((1, 2), (2, 0), (0, 1))]
+    return np.stack(columns, 1)
+
+
 def transform(points: Array, matrix: Array) -> Array:
     """Points (N, 3) times the transposed matrix (3, 3), without BLAS."""
     return (
@@ -76,10 +82,8 @@ def vertex_normals(vertices: Array, faces: Array) -> Array:
     first = vertices[faces[:, 0]]
     edge_a, edge_b = vertices[faces[:, 1]] - first, vertices[faces[:, 2]] - first
     corners = faces.ravel()
-    columns = []
-    for i, j in ((1, 2), (2, 0), (0, 1)):
-        area = edge_a[:, i] * edge_b[:, j] - edge_a[:, j] * edge_b[:, i]
-        columns.append(np.bincount(corners, np.repeat(area, 3), len(vertices)))
+    area = cross(edge_a, edge_b)
+    columns = [np.bincount(corners, np.repeat(area[:, k], 3), len(vertices)) for k in range(3)]
     return normalise(np.stack(columns, 1)).astype(np.float32)
 
 

@@ -19,7 +19,7 @@ def body_keypoints(figure: Figure, assets: Assets) -> Array:
     f = figure.body.surface.fields
     x, y, z = f.rest.T
     nose = np.argmin(np.where((np.abs(x) < 0.02) & (z > 0.85) & (z < 0.92), y, 9))
-    posed = figure.body.skin(0.0)
+    posed = figure.skin
     eyes = [figure.eyes[side].mean(0) for side in (0, 1)]
     ears = [posed[(assets.ears > 0.5) & (x * side > 0)].mean(0) for side in (1, -1)]
     index = assets.model.index

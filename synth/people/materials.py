@@ -112,6 +112,18 @@ def _hat(s: Samples, cloth: Cloth, person: Person) -> None:
     _bend(s, 0.004 * gradient)
 
 
+def _bag(s: Samples, cloth: Cloth, person: Person) -> None:
+    """Cloth with a pocket and seams; positions run from -1 to 1 in the bag's own box."""
+    x, y, z = s.position.T
+    pocket = (y > 0.5) & (np.abs(x) < 0.78) & (z < 0.05)
+    s.albedo[:] = paint(pocket, cloth.colours[1], cloth.colours[0])
+    seam = (np.abs(y - 0.45) < 0.05) | ((y > 0.5) & (np.abs(z - 0.08) < 0.035))
+    s.albedo *= np.where(seam, 0.55, 1)[:, None]
+    _, gradient = noise(s.position * 0.35 + person.seed)
+    _bend(s, 0.05 * gradient, 0.3)
+    s.gloss[:], s.power[:] = 0.04, 14
+
+
 def _gloss(s: Samples, cloth: Cloth, person: Person) -> None:
     s.albedo[:] = cloth.colours[0]
     s.gloss[:], s.power[:] = 0.14, 40
@@ -181,18 +193,18 @@ def _hair(s: Samples, cloth: Cloth, person: Person) -> None:
     s.albedo[:] = person.hair * shade * density + (1 - density) * person.skin
     around = normalise(np.cross(s.normal, np.array([0, 0, 1.0], np.float32)))
     s.normal[:] = normalise(s.normal + around * (0.22 * streak + 0.2 * fine)[:, None])
-    s.gloss[:], s.power[:] = 0.04, 12
+    s.gloss[:], s.power[:] = 0.01, 12
 
 
 def _strand(s: Samples, cloth: Cloth, person: Person) -> None:
     """Ribbons of hair: along is a random number of the strand, fold runs from root to tip."""
-    fine, _ = noise(s.position * np.array([9, 9, 1.5], np.float32) + s.along[:, None])
-    shade = (0.72 + 0.5 * s.along) * (0.75 + 0.4 * s.fold) * (1 + 0.18 * fine)
+    fine, _ = noise(s.position * np.array([14, 14, 1.2], np.float32) + s.along[:, None])
+    shade = (0.8 + 0.35 * s.along) * (0.78 + 0.32 * s.fold) * (1 + 0.2 * fine)
     s.albedo[:] = person.hair * np.clip(shade, 0.25, 2)[:, None]
-    s.gloss[:], s.power[:] = 0.05, 14
+    s.gloss[:], s.power[:] = 0.015, 14
 
 
 SHADERS: dict[str, Callable[[Samples, Cloth, Person], None]] = {
-    "cloth": _weave, "plain": _plain, "shoe": _shoe, "hat": _hat, "gloss": _gloss,
+    "cloth": _weave, "plain": _plain, "shoe": _shoe, "hat": _hat, "bag": _bag, "gloss": _gloss,
     "eye": _eye, "skin": _skin, "hair": _hair, "strand": _strand,
 }  # fmt: skip

@@ -17,7 +17,7 @@ from synth.people.colours import (
 from synth.people.geometry import Array
 
 OUTFITS = ("trousers", "shorts", "skirt", "dress", "jumpsuit")
-OUTFIT_SHARE = {True: (0.68, 0.22, 0.0, 0.0, 0.10), False: (0.42, 0.13, 0.17, 0.19, 0.09)}
+OUTFIT_SHARE = {True: (0.67, 0.22, 0.0, 0.0, 0.11), False: (0.38, 0.12, 0.20, 0.20, 0.10)}
 HAIR_STYLES = ("bald", "buzz", "short", "swept", "curly", "afro", "bob", "long", "tail", "bun")
 HAIR_SHARE = {
     True: (0.07, 0.15, 0.30, 0.26, 0.11, 0.05, 0.03, 0.02, 0.005, 0.005),
@@ -25,6 +25,7 @@ HAIR_SHARE = {
 }
 HATS = ("none", "beanie", "cap", "sunhat")
 SLEEVES = (0.07, 0.25, 0.33, 0.42, 0.66, 0.97)
+BAGS = ("none", "backpack", "sling")
 NECKLINES = ("crew", "v", "turtle", "wide", "shirt", "hood")
 # Few values each, so that garments of the same cut share one cached patch.
 HEMS = (0.08, 0.10, 0.12, 0.14, 0.17)
@@ -88,6 +89,8 @@ class Person:
     coat_hem: float
     coat_gap: float
     coat_collar: str
+    bag: str
+    bag_cloth: Cloth
     seed: Array
 
 
@@ -175,6 +178,11 @@ def _plain(rng: np.random.Generator, kind: str) -> Cloth:
     return Cloth(kind, np.stack([cloth_colour(rng) for _ in range(3)]))
 
 
+def _bag_cloth(rng: np.random.Generator) -> Cloth:
+    main = leather_colour(rng) if rng.random() < 0.4 else cloth_colour(rng)
+    return Cloth("bag", np.stack([main, 0.7 * main, cloth_colour(rng)]))
+
+
 def sample_person(rng: np.random.Generator) -> Person:
     """Draw a person."""
     male = bool(rng.random() < 0.5)
@@ -214,7 +222,7 @@ def sample_person(rng: np.random.Generator) -> Person:
         hat=_pick(rng, HATS, (0.80, 0.08, 0.08, 0.04)),
         hat_cloth=_plain(rng, "hat"),
         scarf=_cloth(rng, TOP_SHARE) if rng.random() < 0.10 else None,
-        gloves=_plain(rng, "plain") if rng.random() < 0.09 else None,
+        gloves=_plain(rng, "plain") if rng.random() < 0.11 else None,
         sunglasses=bool(rng.random() < 0.11),
         shoes=_shoes(rng) if rng.random() < 0.95 else None,
         boot=float(_pick(rng, (0.0, 0.02, 0.06, 0.12, 0.24), (0.5, 0.2, 0.1, 0.1, 0.1))),
@@ -234,5 +242,7 @@ def sample_person(rng: np.random.Generator) -> Person:
         coat_hem=float(_pick(rng, (0.1, 0.02, -0.2, -0.34), (0.4, 0.25, 0.2, 0.15))),
         coat_gap=coat_gap,
         coat_collar=_pick(rng, ("coat", "stand", "hood"), (0.45, 0.3, 0.25)),
+        bag=_pick(rng, BAGS, (0.8, 0.1, 0.1)),
+        bag_cloth=_bag_cloth(rng),
         seed=(rng.random(3) * 7).astype(np.float32),
     )

@@ -14,7 +14,7 @@ KINDS = ("stand", "contrapposto", "walk", "run", "sit", "squat", "lunge", "kneel
 SHARE = (0.27, 0.20, 0.19, 0.09, 0.09, 0.03, 0.04, 0.03, 0.02, 0.04)
 
 UPRIGHT = ("stand", "contrapposto", "walk")
-BEND_DEEPLY = ("sit", "squat", "kneel", "floor", "lunge", "kick")  # not drawn in skirts
+NOT_IN_SKIRTS = ("run", "squat", "floor", "lunge", "kick")  # cloth is not simulated
 
 # Upper arm and forearm.
 ARMS = {
@@ -112,10 +112,10 @@ def limit_arm(upper: Array, fore: Array) -> tuple[Array, Array]:
 
 
 def sample_kind(rng: np.random.Generator, skirt: bool) -> str:
-    """Draw a kind of pose; in a skirt one stands, walks or runs."""
+    """Draw a kind of pose; in a skirt some are left out."""
     share = np.array(SHARE)
     if skirt:
-        share[[KINDS.index(kind) for kind in BEND_DEEPLY]] = 0
+        share[[KINDS.index(kind) for kind in NOT_IN_SKIRTS]] = 0
     return KINDS[int(rng.choice(len(KINDS), p=share / share.sum()))]
 
 
@@ -184,7 +184,7 @@ def _legs(
         return (front, Leg(near(-24, 4), near(20, 6), 3, 35)), (4, 0, 0), 0
     if kind == "kneel":
         front = Leg(near(88, 4), near(86, 5), 5)
-        return (front, Leg(near(0, 3), near(101, 2), 4, 90)), (near(6, 5), 0, 0), 0
+        return (front, Leg(near(0, 3), near(110, 2), 4, 150)), (near(6, 5), 0, 0), 0
     if kind == "floor":
         left, right = (Leg(near(120, 2), near(102, 4), 6) for _ in range(2))
         return (left, right), (near(18, 5), 0, 0), -18

@@ -8,14 +8,16 @@ import numpy as np
 from synth.people.assets import load_assets
 from synth.people.figure import build_figure
 from synth.people.geometry import Array, bounds, euler, transform
-from synth.people.ground import cast_shadow, contacts, draw_ground, stool
+from synth.people.ground import cast_shadow, contacts, draw_ground
 from synth.people.keypoints import body_keypoints
 from synth.people.person import Person, sample_person
 from synth.people.pose import sample_kind, sample_pose
 from synth.people.raster import Camera, Fragments, look_at, rasterise
-from synth.people.resolve import resolve, shading_samples
+from synth.people.resolve import drop_specks, resolve, shading_samples
 from synth.people.scene import Scene, assemble, shade_scene
+from synth.people.seats import seat
 from synth.people.shade import Light, sample_light
+from synth.people.stance import seat_rows
 
 FRAMINGS = ("full", "three-quarter", "upper")
 FRAMING_SHARE = (0.75, 0.15, 0.10)
@@ -56,23 +58,25 @@ def render_person(
     light = sample_light(rng)
     scene = assemble(figure.parts, turn)
     camera = _camera(rng, scene, framing)
-    fragments = rasterise(scene.vertices, scene.faces, camera, size * supersample)
+    fragments = rasterise(scene.vertices, scene.faces, camera, size * supersample, scene.solid)
     rgb, alpha, parsing = _pixels(scene, fragments, camera, light, person, supersample)
     points = transform(body_keypoints(figure, load_assets()), turn) + scene.shift
-    seat = []
+    place: dict[str, Any] = {}
     if pose.kind == "sit" and framing == "full":
-        seat = stool(rng, points[HIPS].mean(0), turn, camera, size, light.direction)
+        under = float(figure.skin[seat_rows()][:, 2].min() + scene.shift[2])
+        hips = points[HIPS].mean(0)
+        place = seat(rng, hips, under, yaw, turn, camera, size, light.direction)
     return RenderedPerson(
         rgb=rgb,
         alpha=alpha,
         parsing=parsing,
         keypoints=_visible(points, camera, fragments.depth, size),
         light=_plain_light(light),
-        meta=_meta(person, pose.kind, framing, yaw)
+        meta=_meta(figure.person, pose.kind, framing, yaw)
         | {
             "contacts": contacts(scene, camera, size),
             "shadow": cast_shadow(camera, light.direction),
-            "seat": seat,
+            "seat": place,
         },
     )
 
@@ -98,12 +102,21 @@ def _pixels(
     person: Person,
     supersample: int,
 ) -> tuple[Array, Array, Array]:
-    """Picture, alpha and parsing, see `resolve`."""
+    """Picture, alpha and parsing, see `resolve`; only the window with the person is shaded."""
+    size = len(fragments.face)
+    window = fragments.window(supersample)
+    fragments = fragments.crop(window)
     covered = fragments.face >= 0
     labels = np.where(covered, scene.label[fragments.face], 0).astype(np.uint8)
     chosen = shading_samples(covered, supersample)
-    colour = shade_scene(scene, fragments, chosen, camera, light, person)
-    return resolve(covered, labels, chosen, colour, supersample)
+    colour = shade_scene(scene, fragments, chosen, size, camera, light, person)
+    found = resolve(covered, labels, chosen, colour, supersample)
+    drop_specks(*found)
+    side = size // supersample
+    place = tuple(slice(s.start // supersample, s.stop // supersample) for s in window)
+    rgb, alpha, parsing = (np.zeros((side, side, *part.shape[2:]), np.uint8) for part in found)
+    rgb[place], alpha[place], parsing[place] = found
+    return rgb, alpha, parsing
 
 
 def _plain_light(light: Light) -> dict[str, list[float]]:
@@ -166,4 +179,5 @@ def _meta(person: Person, pose: str, framing: str, yaw: float) -> dict[str, Any]
         "coat": person.coat,
         "hat": person.hat,
         "hair": person.hair_style,
+        "bag": person.bag,
     }

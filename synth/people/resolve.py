@@ -1,9 +1,30 @@
 """From samples to pixels: coverage, straight colour and the majority label."""
 
+import cv2
 import numpy as np
 
 from synth.parsing import NUM_LABELS
 from synth.people.geometry import Array
+
+SPECK = 0.01  # share of the person below which a detached piece is taken away
+
+
+def drop_specks(rgb: Array, alpha: Array, parsing: Array) -> None:
+    """Clear, in place, detached pieces that are tiny: locks and hems that show through a gap.
+
+    A piece may hang on to the person by a thread of faint pixels; then it is thinned until it is
+    no part of the mask, which holds where alpha is at least 128.
+    """
+    for level in (1, 128):
+        count, piece, stats, _ = cv2.connectedComponentsWithStats((alpha >= level).astype(np.uint8))
+        area = stats[:, cv2.CC_STAT_AREA]
+        tiny = area < SPECK * area[1:].sum()
+        tiny[0] = False
+        if count > 2 and tiny.any():
+            gone = tiny[piece]
+            alpha[gone] = np.minimum(alpha[gone], level - 1)
+            parsing[gone] = 0
+    rgb[alpha == 0] = 0
 
 
 def shading_samples(covered: Array, factor: int) -> Array:
@@ -16,9 +37,9 @@ def shading_samples(covered: Array, factor: int) -> Array:
         return covered
     rows, columns = np.indices((factor, factor))
     latin = (rows * 2 + columns + 1) % factor == 0 if factor % 2 else (rows + columns) % 2 == 0
-    size = len(covered) // factor
-    chosen = covered & np.tile(latin, (size, size))
-    blocks = chosen.reshape(size, factor, size, factor).any((1, 3))
+    rows, columns = (side // factor for side in covered.shape)
+    chosen = covered & np.tile(latin, (rows, columns))
+    blocks = chosen.reshape(rows, factor, columns, factor).any((1, 3))
     missing = np.repeat(np.repeat(~blocks, factor, 0), factor, 1)
     return chosen | (covered & missing)
 
@@ -26,24 +47,23 @@ def shading_samples(covered: Array, factor: int) -> Array:
 def resolve(
     covered: Array, labels: Array, chosen: Array, colour: Array, factor: int
 ) -> tuple[Array, Array, Array]:
-    """Picture (S, S, 3) uint8, alpha (S, S) uint8 and labels (S, S) uint8.
+    """Picture (h, w, 3) uint8, alpha (h, w) uint8 and labels (h, w) uint8.
 
-    `colour` (N, 3) in [0, 1] belongs to the chosen samples in row-major order. A pixel has a label
-    exactly where its alpha is at least 128: the most frequent one of its samples.
+    `covered`, `labels` and `chosen` are samples (h * factor, w * factor); `colour` (N, 3) in
+    [0, 1] belongs to the chosen ones in row-major order. A pixel has a label exactly where its
+    alpha is at least 128: the most frequent one of its samples.
     """
-    size = len(covered) // factor
-    pixel_row = np.arange(len(covered), dtype=np.int64) // factor
-    pixel = pixel_row[:, None] * size + pixel_row[None, :]
-    coverage = np.bincount(pixel[covered], minlength=size * size) / factor**2
+    shape = height, width = tuple(side // factor for side in covered.shape)
+    size = height * width
+    row, column = (np.arange(side, dtype=np.int64) // factor for side in covered.shape)
+    pixel = row[:, None] * width + column[None, :]
+    coverage = np.bincount(pixel[covered], minlength=size) / factor**2
     alpha = np.rint(255 * coverage).astype(np.uint8)
     where = pixel[chosen]
-    count = np.maximum(np.bincount(where, minlength=size * size), 1)
-    channels = [np.bincount(where, colour[:, k], size * size) / count for k in range(3)]
+    count = np.maximum(np.bincount(where, minlength=size), 1)
+    channels = [np.bincount(where, colour[:, k], size) / count for k in range(3)]
     rgb = np.rint(255 * np.clip(np.stack(channels, 1), 0, 1)).astype(np.uint8)
-    votes = np.bincount(
-        pixel[covered] * NUM_LABELS + labels[covered], minlength=size * size * NUM_LABELS
-    )
+    votes = np.bincount(pixel[covered] * NUM_LABELS + labels[covered], minlength=size * NUM_LABELS)
     winner = votes.reshape(-1, NUM_LABELS).argmax(1)
     parsing = np.where(alpha >= 128, winner, 0).astype(np.uint8)
-    shape = (size, size)
     return rgb.reshape(*shape, 3), alpha.reshape(shape), parsing.reshape(shape)

@@ -12,6 +12,8 @@ from synth.people.raster import Camera, Fragments
 from synth.people.shade import Light, expose, illuminate, occlusion, shadow
 
 SHADOW_MAP = 256
+SOLID = ("skin", "eye")  # materials of closed bodies
+METER = 7  # every how many samples the exposure is measured at
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,7 @@ class Scene:
     region: Array
     material: Array  # (F,) index into cloths
     cloths: list[Cloth]
+    solid: Array  # (F,) bool, faces of closed bodies
     shift: Array  # (3,) that was added to put the person on the ground
 
 
@@ -47,14 +50,21 @@ def assemble(parts: list[Part], turn: Array) -> Scene:
         region=np.concatenate([part.region for part in parts]),
         material=np.repeat(np.arange(len(parts)), counts),
         cloths=[part.material for part in parts],
+        solid=np.repeat([part.material.kind in SOLID for part in parts], counts),
         shift=shift,
     )
 
 
 def shade_scene(
-    scene: Scene, fragments: Fragments, chosen: Array, camera: Camera, light: Light, person: Person
+    scene: Scene,
+    fragments: Fragments,
+    chosen: Array,
+    size: int,
+    camera: Camera,
+    light: Light,
+    person: Person,
 ) -> Array:
-    """Display colours (N, 3) of the chosen samples (H, W) bool."""
+    """Display colours (N, 3) of the chosen samples (H, W) bool of a picture of a size."""
     face = fragments.face[chosen]
     weights = np.empty((len(face), 3), np.float32)
     weights[:, :2] = fragments.weights[chosen]
@@ -71,15 +81,16 @@ def shade_scene(
     normals = np.where(behind[:, None], -normals, normals)
     surface = _surface(scene, face, values[:, 6:], normals, person)
     lit = shadow(light, scene.vertices, scene.faces, points, normals, SHADOW_MAP)
-    open_sky = occlusion(fragments, chosen)
+    open_sky = occlusion(fragments, chosen, size)
     colour = illuminate(
         light, camera, points, surface.normal, surface.albedo, surface.gloss, surface.power,
         surface.translucent, lit, open_sky,
     )  # fmt: skip
     colour *= np.where(behind, 0.65, 1)[:, None]
+    few = slice(None, None, METER)
     grey = illuminate(
-        light, camera, points, normals, np.ones((len(points), 1), np.float32),
-        np.zeros(1), np.ones(1), np.zeros(1), lit, open_sky,
+        light, camera, points[few], normals[few], np.ones((1, 1), np.float32),
+        np.zeros(1), np.ones(1), np.zeros(1), lit[few], open_sky[few],
     )  # fmt: skip
     return expose(light, colour, float(grey.mean()))
 

@@ -61,9 +61,11 @@ def shadow(
     return lit / len(SHADOW_TAPS)
 
 
-def occlusion(fragments: Fragments, mask: Array) -> Array:
-    """Ambient occlusion (H, W) from depth: darker where the surroundings are nearer."""
-    size = len(mask)
+def occlusion(fragments: Fragments, mask: Array, size: int) -> Array:
+    """Ambient occlusion (N,) of masked samples from depth: darker where surroundings are nearer.
+
+    `size` is the side of the whole picture in samples, which the fragments may be a window of.
+    """
     inside = (fragments.face >= 0).astype(np.float32)
     depth = np.where(inside > 0, fragments.depth, 0)
     result = np.ones_like(depth)

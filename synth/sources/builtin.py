@@ -29,14 +29,16 @@ class BuiltinPeople(Source):
 
     def load(self, person_id: str, size: int, rng: np.random.Generator) -> PersonCrop:
         from synth.people import render
-        from synth.people.backgrounds import draw_background
+        from synth.people.backgrounds import draw_scene
 
         own = _generator(self._spec.seed, _PEOPLE, person_id, self._spec.pool)
         person = render.render_person(own, size, framing="full")
         amodal = person.alpha >= 128
-        image = render.composite(person, draw_background(rng, size))
+        background = draw_scene(rng, size)
+        image = render.composite(person, background.rgb)
         points = np.round(person.keypoints.astype(np.float64), 2)
-        meta = plain({**person.meta, "keypoints": points, "licence": "generated"})
+        own_facts = {**person.meta, "keypoints": points, "licence": "generated"}
+        meta = plain({**own_facts, "background": background.provenance})
         return PersonCrop(image, amodal, fill_labels(person.parsing, amodal), meta)
 
 

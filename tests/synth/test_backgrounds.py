@@ -1,4 +1,5 @@
 import hashlib
+import json
 import socket
 import subprocess
 import sys
@@ -9,8 +10,8 @@ import pytest
 
 from synth.errors import InputError
 from synth.people import backgrounds
-from synth.people.backgrounds import draw_background
-from synth.people.scenery import ground, photos, props, sheets
+from synth.people.backgrounds import draw_background, draw_scene
+from synth.people.scenery import ground, photos, props, sheets, textures
 
 MANY = 60
 
@@ -84,10 +85,53 @@ def test_a_fresh_process_draws_the_same() -> None:
 @pytest.mark.parametrize("scene", [draw for draw, _ in backgrounds._SCENES])
 def test_every_scene_is_finite_and_has_its_horizon_inside(scene) -> None:
     for seed in range(4):
-        frame, horizon = scene(np.random.default_rng(seed), 96)
-        assert frame.shape == (96, 96, 3)
-        assert np.isfinite(frame).all()
-        assert 0.2 * 96 < horizon < 0.9 * 96
+        view = scene(np.random.default_rng(seed), 96)
+        assert view.frame.shape == (96, 96, 3)
+        assert np.isfinite(view.frame).all()
+        assert 0.2 * 96 < view.horizon < 0.9 * 96
+
+
+def test_provenance_names_every_photograph_that_was_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing that is read stays unnamed; props in the distance are drawn without photographs."""
+    read: set[str] = set()
+    for module, name in ((textures, "photo"), (photos, "photo")):
+        original = getattr(module, name)
+        monkeypatch.setattr(
+            module, name, lambda key, original=original: (read.add(key), original(key))[1]
+        )
+    named = set()
+    for seed in range(40):
+        read.clear()
+        background = draw_scene(np.random.default_rng(seed), 64)
+        assert set(background.photos) == read, background.name
+        named |= read
+        facts = background.provenance
+        assert json.loads(json.dumps(facts)) == facts
+        assert [photo["file"] for photo in facts["photos"]] == [
+            photos.PHOTOS[key].file for key in background.photos
+        ]
+        assert facts["licence"].startswith("generated")
+        assert ("CC0" in facts["licence"]) == any(
+            photos.PHOTOS[key].licence == "CC0-1.0" for key in read
+        )
+    assert len(named) >= 4
+
+
+def test_photographs_are_free_of_conditions_by_scikit_images_own_words() -> None:
+    """The notes in `skimage.data` still say what is claimed here."""
+    from skimage import data
+
+    for key, photo in photos.PHOTOS.items():
+        function = {"cat": "chelsea"}.get(key, key)
+        notes = " ".join((getattr(data, function).__doc__ or "").split())
+        word = {"CC0-1.0": "CC0", "public domain": "public domain"}[photo.licence]
+        assert word in notes, key
+
+
+def test_frame_is_the_picture_of_the_scene() -> None:
+    for seed in range(6):
+        rgb = draw_scene(np.random.default_rng(seed), 48).rgb
+        assert np.array_equal(rgb, _draw(seed, 48))
 
 
 def test_ground_is_haze_at_the_horizon_and_itself_at_the_feet() -> None:
@@ -124,7 +168,8 @@ def test_no_network_is_touched(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_missing_photo_is_named_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(photos.PHOTOS, "lost", "no_such_photo.png")
+    lost = photos.Photo("no_such_photo.png", "CC0-1.0", "nowhere")
+    monkeypatch.setitem(photos.PHOTOS, "lost", lost)
     assert find_spec("skimage") is not None
     with pytest.raises(InputError, match="no_such_photo.png.*reinstall") as caught:
         photos.photo("lost")

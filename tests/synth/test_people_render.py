@@ -4,6 +4,7 @@ import hashlib
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -15,7 +16,7 @@ from synth.people import render
 from synth.people.noise import noise
 from synth.people.pose import ARMS, Leg, Pose
 from synth.people.render import FRAMINGS, RenderedPerson, composite, render_cutout, render_person
-from synth.people.resolve import resolve, shading_samples
+from synth.people.resolve import SPECK, drop_specks, resolve, shading_samples
 
 SIZE = 64
 
@@ -160,8 +161,80 @@ def test_every_label_occurs_and_rare_ones_are_not_too_rare(crowd: list[RenderedP
         [np.bincount(person.parsing.ravel(), minlength=NUM_LABELS) > 0 for person in crowd]
     )
     share = dict(zip(LIP_LABELS, present.mean(0), strict=True))
-    assert min(share.values()) >= 0.03, share
+    assert min(share.values()) >= 0.04, share
+    bags = np.mean([person.meta["bag"] != "none" for person in crowd])
+    assert 0.1 < bags < 0.3
     assert share["face"] > 0.9 and share["upper-clothes"] > 0.5
+
+
+def test_there_are_no_stray_pieces(crowd: list[RenderedPerson]) -> None:
+    for person in crowd:
+        mask = (person.alpha >= 128).astype(np.uint8)
+        _, _, stats, _ = cv2.connectedComponentsWithStats(mask)
+        area = np.sort(stats[1:, cv2.CC_STAT_AREA])
+        assert (area >= SPECK * area.sum()).all(), person.meta
+
+
+def test_specks_go_and_what_hangs_on_by_a_thread_is_thinned() -> None:
+    alpha = np.zeros((20, 40), np.uint8)
+    alpha[2:18, 2:18] = 255
+    alpha[5, 25] = 200  # detached
+    alpha[10, 18:21], alpha[10, 21] = 40, 180  # a thread of faint pixels to a small piece
+    rgb, parsing = np.full((20, 40, 3), 90, np.uint8), np.where(alpha >= 128, 5, 0).astype(np.uint8)
+    drop_specks(rgb, alpha, parsing)
+    assert alpha[5, 25] == 0 and (rgb[5, 25] == 0).all() and parsing[5, 25] == 0
+    assert alpha[10, 18:22].tolist() == [40, 40, 40, 127] and parsing[10, 21] == 0
+    assert (alpha[2:18, 2:18] == 255).all() and np.array_equal(parsing > 0, alpha >= 128)
+
+
+def test_skin_is_never_grey(crowd: list[RenderedPerson]) -> None:
+    """Chroma of faces in CIELAB: measured pale skin lies between about 14 and 30."""
+    face = LIP_LABELS.index("face")
+    pale = []
+    for person in crowd:
+        skin = person.rgb[(person.parsing == face) & (person.alpha == 255)]
+        if len(skin) < 10:
+            continue
+        lab = np.median(cv2.cvtColor(np.float32(skin[None] / 255), cv2.COLOR_RGB2LAB)[0], axis=0)
+        if lab[0] > 58:
+            pale.append(lab)
+    chroma = np.hypot(*np.array(pale)[:, 1:].T)
+    hue = np.degrees(np.arctan2(*np.array(pale)[:, :0:-1].T))
+    assert len(pale) > 10
+    assert chroma.min() > 11 and 15 < np.median(chroma) < 32
+    assert (hue > 30).all() and (hue < 85).all()  # from pink to sand
+
+
+def test_leaving_out_the_far_side_of_closed_bodies_changes_nothing_that_is_seen(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    quick = [_person(seed) for seed in range(6)]
+    whole = render.rasterise
+    monkeypatch.setattr(
+        render, "rasterise", lambda vertices, faces, camera, size, solid: whole(
+            vertices, faces, camera, size
+        )
+    )  # fmt: skip
+    for seed, person in enumerate(quick):
+        slow = _person(seed)
+        assert (np.abs(slow.alpha.astype(int) - person.alpha) > 64).mean() < 1e-3
+        assert (slow.parsing != person.parsing).mean() < 2e-3
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's /proc")
+def test_people_fit_into_little_memory() -> None:
+    script = (
+        "import numpy as np, pathlib\n"
+        "from synth.people.backgrounds import draw_scene\n"
+        "from synth.people.render import composite, render_person\n"
+        "for s in range(10):\n"
+        "    rng = np.random.default_rng(s)\n"
+        "    composite(render_person(rng, 256), draw_scene(rng, 256).rgb)\n"
+        "status = pathlib.Path('/proc/self/status').read_text()\n"
+        "print(status.split('VmHWM:')[1].split()[0])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert int(done.stdout) < 250 * 1024, done.stderr  # kibibytes
 
 
 def test_people_differ(crowd: list[RenderedPerson]) -> None:

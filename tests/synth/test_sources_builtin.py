@@ -38,7 +38,9 @@ def test_person_is_the_ids_and_background_the_generators() -> None:
     np.testing.assert_array_equal(one.amodal, other.amodal)
     np.testing.assert_array_equal(one.parsing, other.parsing)
     assert (one.image[~one.amodal] != other.image[~one.amodal]).any()
-    assert one.meta == other.meta
+    backgrounds = [crop.meta.pop("background") for crop in (one, same, other)]
+    assert one.meta == other.meta and backgrounds[0] == backgrounds[1]
+    assert all(facts["licence"].startswith("generated") for facts in backgrounds)
     different = source.load("000005", SIZE, rng(0))
     assert (one.amodal != different.amodal).any()
     assert (people(seed=1).load("000004", SIZE, rng()).amodal != one.amodal).any()

@@ -1,7 +1,17 @@
-"""Flat things hung into a frame in perspective."""
+"""A frame, and flat things hung into it in perspective."""
+
+from typing import NamedTuple
 
 import cv2
 import numpy as np
+
+
+class View(NamedTuple):
+    """A scene: frame (n, n, 3) float32 RGB in 0..255, the row of its horizon, photographs in it."""
+
+    frame: np.ndarray
+    horizon: float
+    photos: tuple[str, ...] = ()
 
 
 def hang(frame: np.ndarray, patch: np.ndarray, corners: np.ndarray, light: float = 1.0) -> None:

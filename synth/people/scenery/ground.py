@@ -5,7 +5,7 @@ import numpy as np
 
 from synth.people.scenery.colour import mean_colour
 from synth.people.scenery.sheets import noise, smoothstep
-from synth.people.scenery.textures import choose, texture
+from synth.people.scenery.textures import PHOTOGRAPHED, choose, texture
 
 EYE = 1.5  # camera height in metres: the horizon is that high above any ground point
 
@@ -43,17 +43,30 @@ def lay_ground(
 
 def place_ground(
     rng: np.random.Generator, frame: np.ndarray, horizon: float, kinds: str, haze: np.ndarray
-) -> None:
-    """Replace everything below the horizon by a ground of one of the materials."""
-    patch = texture(rng, choose(rng, kinds), 256, 256)
+) -> list[str]:
+    """Replace everything below the horizon by a ground of one of the materials.
+
+    Returns the photographs that went into it.
+    """
+    kind = choose(rng, kinds)
+    patch = texture(rng, kind, 256, 256)
     ground = lay_ground(rng, len(frame), horizon, patch, rng.uniform(1.5, 4), haze)
     frame[int(horizon) :] = ground[int(horizon) :]
+    return photographs(kind)
 
 
-def lay_path(rng: np.random.Generator, frame: np.ndarray, horizon: float, haze: np.ndarray) -> None:
-    """A way of another material that leads to the horizon."""
+def photographs(kind: str) -> list[str]:
+    """The photograph that a material is made from, if it is."""
+    return [PHOTOGRAPHED[kind]] if kind in PHOTOGRAPHED else []
+
+
+def lay_path(
+    rng: np.random.Generator, frame: np.ndarray, horizon: float, haze: np.ndarray
+) -> list[str]:
+    """A way of another material that leads to the horizon; returns the photographs in it."""
     n = len(frame)
-    patch = texture(rng, choose(rng, "asphalt sand gravel pavers concrete"), 256, 256)
+    kind = choose(rng, "asphalt sand gravel pavers concrete")
+    patch = texture(rng, kind, 256, 256)
     way = lay_ground(rng, n, horizon, patch, rng.uniform(1.5, 4), haze)
     drop = np.maximum(0, np.arange(n, dtype=np.float32)[:, None] - horizon)
     middle = n * rng.uniform(0.3, 0.7) + drop * rng.uniform(-0.6, 0.6)
@@ -62,3 +75,4 @@ def lay_path(rng: np.random.Generator, frame: np.ndarray, horizon: float, haze: 
     edge = side / reach + 0.04 * noise(rng, n, n, "rough", n / 200)
     mask = (1 - smoothstep(edge, 0.92, 1.05)) * (drop > 0)
     frame += (way - frame) * mask[..., None]
+    return photographs(kind)

@@ -1,11 +1,11 @@
 """Outdoor scenes: a park and a street.
 
-A scene is a function of (rng, n) that returns a frame, (n, n, 3) float32 RGB in 0..255, and the
-row of its horizon.
+A scene is a function of (rng, n) that returns a View.
 """
 
 import numpy as np
 
+from synth.people.scenery.frame import View
 from synth.people.scenery.ground import lay_path, place_ground
 from synth.people.scenery.houses import street_row, street_side
 from synth.people.scenery.props import stand
@@ -30,7 +30,7 @@ def scatter_props(
         stand(rng, frame, name, _OUTDOOR_PROPS[name], x, float(foot), horizon, haze)
 
 
-def park(rng: np.random.Generator, n: int) -> tuple[np.ndarray, float]:
+def park(rng: np.random.Generator, n: int) -> View:
     """A park: far trees, a ground, perhaps a path, and things that stand around."""
     horizon = rng.uniform(0.28, 0.55) * n
     frame = draw_sky(rng, n, horizon)
@@ -39,23 +39,25 @@ def park(rng: np.random.Generator, n: int) -> tuple[np.ndarray, float]:
         treeline(rng, frame, horizon, rng.uniform(0.05, 0.3) * n, haze, rng.uniform(0.55, 0.8))
     if rng.random() < 0.85:
         treeline(rng, frame, horizon, rng.uniform(0.02, 0.35) * n, haze, rng.uniform(0.05, 0.5))
-    place_ground(rng, frame, horizon, "grass grass sand gravel pavers asphalt concrete", haze)
+    photos = place_ground(
+        rng, frame, horizon, "grass grass sand gravel pavers asphalt concrete", haze
+    )
     if rng.random() < 0.5:
-        lay_path(rng, frame, horizon, haze)
+        photos += lay_path(rng, frame, horizon, haze)
     scatter_props(rng, frame, horizon, int(rng.integers(2, 11)), haze, (0.02 * n, 0.3 * n))
-    return frame, horizon
+    return View(frame, horizon, tuple(photos))
 
 
-def street(rng: np.random.Generator, n: int) -> tuple[np.ndarray, float]:
+def street(rng: np.random.Generator, n: int) -> View:
     """A street: house fronts at its end and along its sides, and things that stand around."""
     horizon = rng.uniform(0.3, 0.52) * n
     frame = draw_sky(rng, n, horizon)
     haze = haze_of(frame, horizon)
     if rng.random() < 0.5:
         treeline(rng, frame, horizon, rng.uniform(0.05, 0.2) * n, haze, 0.5)
-    place_ground(rng, frame, horizon, "asphalt pavers concrete tiles pavers", haze)
+    photos = place_ground(rng, frame, horizon, "asphalt pavers concrete tiles pavers", haze)
     if rng.random() < 0.5:
-        lay_path(rng, frame, horizon, haze)
+        photos += lay_path(rng, frame, horizon, haze)
     if rng.random() < 0.75:
         street_row(rng, frame, horizon, horizon + rng.uniform(0.04, 0.16) * n)
     vanish = n * rng.uniform(0.3, 0.7)
@@ -63,4 +65,4 @@ def street(rng: np.random.Generator, n: int) -> tuple[np.ndarray, float]:
         if rng.random() < 0.5:
             street_side(rng, frame, horizon, vanish, side)
     scatter_props(rng, frame, horizon, int(rng.integers(3, 11)), haze, (0.07 * n, 0.28 * n))
-    return frame, horizon
+    return View(frame, horizon, tuple(photos))

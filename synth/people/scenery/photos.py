@@ -7,23 +7,33 @@ under CC0; none is ever downloaded.
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 
 from synth.errors import InputError
 
-# CC0 or public domain by scikit-image's own notes, and free of people.  The motorcycle pair also
-# ships in the wheel but carries no licence; astronaut and camera show people.
+
+class Photo(NamedTuple):
+    """A photograph in the scikit-image wheel, and what scikit-image says of its origin."""
+
+    file: str
+    licence: str
+    origin: str
+
+
+# The notes of `skimage.data.brick`, `grass`, `gravel`, `chelsea`, `coffee` and `rocket`. Left out:
+# the motorcycle pair (no licence), astronaut and camera (people), and what is no scene.
 PHOTOS = {
-    "brick": "brick.png",
-    "grass": "grass.png",
-    "gravel": "gravel.png",
-    "cat": "chelsea.png",
-    "coffee": "coffee.png",
-    "rocket": "rocket.jpg",
+    "brick": Photo("brick.png", "CC0-1.0", "CC0Textures, Bricks25"),
+    "grass": Photo("grass.png", "CC0-1.0", "linolafett on DeviantArt, Grass 01"),
+    "gravel": Photo("gravel.png", "CC0-1.0", "CC0Textures, Gravel04"),
+    "cat": Photo("chelsea.png", "CC0-1.0", "Stefan van der Walt"),
+    "coffee": Photo("coffee.png", "CC0-1.0", "Rachel Michetti, Pikolo Espresso Bar"),
+    "rocket": Photo("rocket.jpg", "public domain", "SpaceX, DSCOVR on Falcon 9"),
 }
-PICTURES = ("cat", "coffee", "rocket")
+PICTURES = ("cat", "coffee", "rocket")  # they hang in frames on walls
 
 
 @cache
@@ -34,7 +44,7 @@ def photo(name: str) -> np.ndarray:
     """
     spec = find_spec("skimage")
     root = Path(spec.origin).parent if spec and spec.origin else Path("skimage")
-    path = root / "data" / PHOTOS[name]
+    path = root / "data" / PHOTOS[name].file
     pixels = cv2.imread(str(path), cv2.IMREAD_COLOR) if path.is_file() else None
     if pixels is None:
         raise InputError(f"{path}: bundled photo is missing; reinstall scikit-image")

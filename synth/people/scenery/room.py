@@ -5,13 +5,14 @@ import numpy as np
 
 from synth.people.scenery.colour import Colour, hsv, mean_colour
 from synth.people.scenery.finish import blur
-from synth.people.scenery.frame import hang, upright
+from synth.people.scenery.frame import View, hang, upright
 from synth.people.scenery.ground import EYE, lay_ground
 from synth.people.scenery.photos import PICTURES, photo_crop
 from synth.people.scenery.props import stand
 from synth.people.scenery.sky import draw_sky, haze_of, treeline
 from synth.people.scenery.textures import choose, texture
 
+SMALL = ("brick", "planks")  # courses that are repeated once more to be of real size
 # What may stand along the wall, with its usual height in metres.
 _INDOOR_PROPS = {
     "sofa": 0.85, "chair": 0.95, "table": 0.75, "shelf": 1.8, "potted_plant": 1.1, "box": 0.5,
@@ -19,19 +20,26 @@ _INDOOR_PROPS = {
 }  # fmt: skip
 
 
-def _picture(rng: np.random.Generator, n: int) -> np.ndarray:
-    """What hangs in a frame or shows through a window: a photograph's crop or a soft landscape."""
+def _picture(rng: np.random.Generator, n: int, photos: list[str]) -> np.ndarray:
+    """What hangs in a frame: a photograph's crop, noted in `photos`, or a soft landscape."""
     if rng.random() < 0.5:
-        return photo_crop(rng, PICTURES[int(rng.integers(3))], n)
+        photos.append(PICTURES[int(rng.integers(3))])
+        return photo_crop(rng, photos[-1], n)
+    return _landscape(rng, n)
+
+
+def _landscape(rng: np.random.Generator, n: int) -> np.ndarray:
+    """What shows through a window."""
     frame = draw_sky(rng, n, 0.6 * n)
     treeline(rng, frame, 0.6 * n, 0.2 * n, haze_of(frame, 0.6 * n), 0.2)
     frame[int(0.6 * n) :] = np.asarray(hsv(rng.uniform(0.1, 0.35), 0.4, 0.45), np.float32)
     return np.clip(blur(frame, n / 40), 0, 255).astype(np.uint8)
 
 
-def _decorate(rng: np.random.Generator, frame: np.ndarray, floor: float, metre: float) -> None:
-    """Hang windows, doors and pictures on the back wall."""
+def _decorate(rng: np.random.Generator, frame: np.ndarray, floor: float, metre: float) -> list[str]:
+    """Hang windows, doors and pictures on the back wall; returns the photographs among them."""
     n = len(frame)
+    photos: list[str] = []
     trim = hsv(0.1, rng.uniform(0, 0.4), rng.uniform(0.3, 0.95))
     for _ in range(int(rng.integers(0, 5))):
         x = rng.uniform(-0.1, 0.9) * n
@@ -48,11 +56,13 @@ def _decorate(rng: np.random.Generator, frame: np.ndarray, floor: float, metre: 
             panel = box + 3.5 * rim
             hang(frame, border, panel, 0.8)
             continue
-        hang(frame, _picture(rng, 64), box + rim, 1.15 if kind == 1 else 0.85)
+        inside = _landscape(rng, 64) if kind == 1 else _picture(rng, 64, photos)
+        hang(frame, inside, box + rim, 1.15 if kind == 1 else 0.85)
         if kind == 1:
             middle = x + width * metre / 2
             bar = upright(middle - 0.03 * metre, box[0, 1], middle + 0.03 * metre, box[2, 1])
             hang(frame, border, bar)
+    return photos
 
 
 def _fine(patch: np.ndarray) -> np.ndarray:
@@ -60,7 +70,7 @@ def _fine(patch: np.ndarray) -> np.ndarray:
     return cv2.copyMakeBorder(patch, 0, len(patch), 0, len(patch), cv2.BORDER_REFLECT)
 
 
-def room(rng: np.random.Generator, n: int) -> tuple[np.ndarray, float]:
+def room(rng: np.random.Generator, n: int) -> View:
     """A room: a back wall with what hangs on it, a floor, and furniture along the wall."""
     horizon, floor = rng.uniform(0.25, 0.45) * n, rng.uniform(0.6, 0.86) * n
     metre = (floor - horizon) / EYE
@@ -69,14 +79,17 @@ def room(rng: np.random.Generator, n: int) -> tuple[np.ndarray, float]:
     if rng.random() < 0.5:
         hue = rng.choice([0.09, 0.14, 0.3, 0.55, 0.6])
         colour = hsv(hue, 0.6 * rng.beta(1.5, 4), rng.uniform(0.45, 0.95))
-    wall = _fine(texture(rng, choose(rng, kinds), 256, 256, colour))
+    kind = choose(rng, kinds)
+    wall = _fine(texture(rng, kind, 256, 256, colour))
+    if kind in SMALL:
+        wall = cv2.resize(_fine(wall), (512, 512), interpolation=cv2.INTER_AREA)
     shade = np.float32(rng.uniform(0.8, 1.05))
     frame = cv2.resize(wall, (n, n), interpolation=cv2.INTER_AREA).astype(np.float32) * shade
     mean = mean_colour(frame) * np.float32(0.8)
     patch = texture(rng, choose(rng, "planks planks tiles concrete fabric wood tiles"), 256, 256)
     ground = lay_ground(rng, n, horizon, patch, rng.uniform(1.2, 2.5), mean)
     frame[int(floor) :] = ground[int(floor) :]
-    _decorate(rng, frame, floor, metre)
+    photos = _decorate(rng, frame, floor, metre)
     skirting = texture(rng, "plaster", 8, 64, hsv(0.1, 0.1, rng.uniform(0.2, 0.95)))
     hang(frame, skirting, upright(0, floor - 0.1 * metre, n, floor))
     if rng.random() < 0.55:
@@ -88,7 +101,7 @@ def room(rng: np.random.Generator, n: int) -> tuple[np.ndarray, float]:
         name = names[int(rng.integers(len(names)))]
         x = rng.uniform(0, 1) * n
         stand(rng, frame, name, _INDOOR_PROPS[name], x, float(foot), horizon, mean)
-    return frame, floor
+    return View(frame, floor, tuple(photos))
 
 
 def _side_wall(

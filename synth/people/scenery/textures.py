@@ -166,6 +166,7 @@ _MAKERS: dict[str, Callable[..., np.ndarray]] = {
     "wallpaper": _wallpaper, "pavers": _photo_material("brick"),
     "grass": _photo_material("grass"), "gravel": _photo_material("gravel"),
 }  # fmt: skip
+PHOTOGRAPHED = {"pavers": "brick", "grass": "grass", "gravel": "gravel"}  # kind to photograph
 TEXTURES: tuple[str, ...] = tuple(_MAKERS)
 
 
