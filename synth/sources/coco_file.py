@@ -1,8 +1,14 @@
-"""A COCO annotation file, checked on reading: what is in it, and the photos it speaks of."""
+"""A COCO annotation file, checked on reading: what is in it, and the photos it speaks of.
+
+Files converted from other data sets differ from COCO's own: ids are strings or whole floats, the
+area is missing or 0, a person has a box and no mask, file names have folders or backslashes, flags
+say that somebody is occluded. What can be read is read; what cannot be used has a reason.
+"""
 
 import json
-import math
+from array import array
 from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -10,12 +16,14 @@ import numpy as np
 
 from synth.errors import InputError
 from synth.images import MAX_PIXELS, checked_size, decode_rle, read_rgb
+from synth.sources.coco_values import Entry, Id, identity, whole
 
-Entry = dict[str, Any]
-_KEYS = {
-    "images": (("id", int), ("file_name", str), ("width", int), ("height", int)),
-    "annotations": (("id", int), ("image_id", int), ("category_id", int)),
-    "categories": (("id", int), ("name", str)),
+# The parsed file takes about twice its size in memory.
+_MAX_BYTES = 2 << 30
+_TABLES = {
+    "images": {"id": "id", "file_name": "text", "width": "whole number", "height": "whole number"},
+    "annotations": {"id": "id", "image_id": "id", "category_id": "id"},
+    "categories": {"id": "id", "name": "text"},
 }
 
 
@@ -32,22 +40,22 @@ class CocoFile:
         data = _read_json(annotations)
         if not folder.is_dir():
             raise InputError(f"{folder}: no such folder of photos; check `images` in the recipe")
-        tables = {name: self._table(data, name) for name in _KEYS}
+        tables = {name: self._table(data, name) for name in _TABLES}
         self.images, self.annotations = tables["images"], tables["annotations"]
         self.categories = {key: str(c["name"]) for key, c in tables["categories"].items()}
         licences = data.get("licenses")
         entries = licences if isinstance(licences, list) else []
-        self._licences = {_hashable(e.get("id")): e for e in entries if isinstance(e, dict)}
-        self._photo_faults: dict[int, str | None] = {}
-        self._by_image: dict[int, list[Entry]] = defaultdict(list)
+        self._licences = {identity(e.get("id")): e for e in entries if isinstance(e, dict)}
+        self._photo_faults: dict[Id, str | None] = {}
+        self._by_image: dict[Id, list[Entry]] = defaultdict(list)
         for annotation in self.annotations.values():
             self._by_image[annotation["image_id"]].append(annotation)
 
-    def _table(self, data: Any, name: str) -> dict[int, Entry]:
+    def _table(self, data: Any, name: str) -> dict[Id, Entry]:
         entries = data.get(name) if isinstance(data, dict) else None
         if not isinstance(entries, list) or not entries:
             raise InputError(f"{self.path}: has no list {name!r}; give a COCO annotation file")
-        table: dict[int, Entry] = {}
+        table: dict[Id, Entry] = {}
         for place, entry in enumerate(entries):
             self._check_entry(entry, name, place)
             if entry["id"] in table:
@@ -56,20 +64,38 @@ class CocoFile:
         return table
 
     def _check_entry(self, entry: Any, name: str, place: int) -> None:
-        for key, kind in _KEYS[name]:
-            if not isinstance(entry, dict) or type(entry.get(key)) is not kind:
+        """Bring the ids and numbers of an entry to one form."""
+        for key, kind in _TABLES[name].items():
+            value = _value(entry, key, kind) if isinstance(entry, dict) else None
+            if value is None:
                 raise InputError(
-                    f"{self.path}: {name}[{place}] has no {kind.__name__} {key!r}; "
+                    f"{self.path}: {name}[{place}] has no {kind} {key!r}; "
                     "give a COCO annotation file"
                 )
+            entry[key] = value
 
-    def in_image(self, image_id: int) -> list[Entry]:
+    def named(self, name: str) -> set[Id]:
+        """The categories of a name: spelt exactly so, else in capitals and small letters alike."""
+        exact = {key for key, own in self.categories.items() if own == name}
+        alike = {key for key, own in self.categories.items() if own.casefold() == name.casefold()}
+        return exact or alike
+
+    def in_image(self, image_id: Id) -> list[Entry]:
         """The annotations of an image, in the order of the file."""
         return self._by_image.get(image_id, [])
 
+    def keep(self, kept: Iterable[Entry]) -> None:
+        """Forget all but some annotations and their images: what is sent to workers is small."""
+        self.annotations = {annotation["id"]: annotation for annotation in kept}
+        used = {annotation["image_id"] for annotation in self.annotations.values()}
+        self.images = {key: image for key, image in self.images.items() if key in used}
+        self._by_image, self._photo_faults = {}, {}
+
     def photo(self, annotation: Entry) -> Path:
-        """Where the photo of an annotation lies."""
-        return self.folder / self.images[annotation["image_id"]]["file_name"]
+        """Where the photo of an annotation lies: its name in the folder, else its last part."""
+        name = PurePosixPath(self.images[annotation["image_id"]]["file_name"].replace("\\", "/"))
+        path = self.folder / name
+        return path if len(name.parts) == 1 or path.is_file() else self.folder / name.name
 
     def place(self, annotation: Entry) -> str:
         """The annotation in words, for messages: its photo and its id."""
@@ -77,19 +103,23 @@ class CocoFile:
         name = image["file_name"] if image else f"{self.path.name} (no such image)"
         return f"{name} annotation {annotation['id']}"
 
-    def photo_fault(self, annotation: Entry) -> str | None:
-        """What is wrong with the photo of an annotation; each photo is decoded once."""
+    def name_fault(self, annotation: Entry) -> str | None:
+        """What keeps the photo of an annotation from being looked for."""
         image = self.images.get(annotation["image_id"])
         if image is None:
             return "its image is not in the annotation file; remove the annotation"
         if not _inside(image["file_name"]):
             return "file name leaves the folder of photos; rename it"
-        if annotation["image_id"] not in self._photo_faults:
-            self._photo_faults[annotation["image_id"]] = self._picture_fault(image)
-        return self._photo_faults[annotation["image_id"]]
+        return None
 
-    def _picture_fault(self, image: Entry) -> str | None:
-        path = self.folder / image["file_name"]
+    def photo_fault(self, annotation: Entry) -> str | None:
+        """What is wrong with the photo of an annotation; each photo is decoded once."""
+        key = annotation["image_id"]
+        if key not in self._photo_faults:
+            self._photo_faults[key] = self._picture_fault(self.images[key], self.photo(annotation))
+        return self._photo_faults[key]
+
+    def _picture_fault(self, image: Entry, path: Path) -> str | None:
         if image["height"] * image["width"] > MAX_PIXELS:
             return f"photo is above the limit of {MAX_PIXELS} pixels; scale it down or remove it"
         if not path.is_file():
@@ -105,7 +135,12 @@ class CocoFile:
     def mask(self, annotation: Entry) -> np.ndarray:
         """The mask of an annotation, (H, W) bool; InputError when it is malformed."""
         image = self.images[annotation["image_id"]]
-        return decode_rle(annotation.get("segmentation"), image["height"], image["width"])
+        outline = annotation.get("segmentation")
+        if isinstance(outline, list):
+            outline = [list(part) if isinstance(part, array) else part for part in outline]
+            # Some tools write the one polygon of a thing without the list around it.
+            outline = [outline] if all(type(part) in (int, float) for part in outline) else outline
+        return decode_rle(outline, image["height"], image["width"])
 
     def load(self, annotation: Entry) -> tuple[np.ndarray, np.ndarray]:
         """Photo (H, W, 3) uint8 and mask (H, W) bool.
@@ -128,39 +163,27 @@ class CocoFile:
     def credit(self, annotation: Entry) -> dict[str, Any]:
         """File, source urls and licence of the photo, as far as the annotation file knows them."""
         image = self.images[annotation["image_id"]]
-        licence = self._licences.get(_hashable(image.get("license")), {})
+        licence = self._licences.get(identity(image.get("license")), {})
         found = {
             "file": image["file_name"],
             "coco_url": image.get("coco_url"),
-            "flickr_url": image.get("flickr_url"),
+            "flickr_url": image.get("flickr_url") or image.get("original_url"),
             "licence": licence.get("name"),
             "licence_url": licence.get("url"),
         }
         return {key: value for key, value in found.items() if isinstance(value, str)}
 
 
-def number(value: Any, default: float) -> float:
-    """A finite number out of JSON, else ``default``."""
-    if type(value) not in (int, float):
-        return default
-    try:
-        return float(value) if math.isfinite(value) else default
-    except OverflowError:
-        return default
-
-
-def box_of(annotation: Entry) -> tuple[float, float, float, float] | None:
-    """Box (left, top, right, bottom) as the file gives it, None where it gives none."""
-    box = annotation.get("bbox")
-    if not isinstance(box, list) or len(box) != 4:
-        return None
-    left, top, width, height = (number(value, math.nan) for value in box)
-    ends = (left, top, left + width, top + height)
-    return None if any(math.isnan(end) for end in ends) else ends
-
-
-def _hashable(value: Any) -> int | str | None:
-    return value if isinstance(value, int | str) else None
+def _value(entry: Entry, key: str, kind: str) -> Any:
+    value = entry.get(key)
+    if kind == "id":
+        return identity(value)
+    if kind == "whole number":
+        return whole(value)
+    if key == "file_name" and value is None and isinstance(entry.get("coco_url"), str):
+        # LVIS names its photos, which are COCO's, by their address alone.
+        return PurePosixPath(entry["coco_url"]).name or None
+    return value if isinstance(value, str) else None
 
 
 def _inside(name: str) -> bool:
@@ -171,7 +194,12 @@ def _inside(name: str) -> bool:
 
 def _read_json(path: Path) -> Any:
     try:
-        return json.loads(path.read_bytes())
+        if path.stat().st_size > _MAX_BYTES:
+            raise InputError(
+                f"{path}: is larger than {_MAX_BYTES >> 30} GB; keep the annotations that have "
+                "masks of the classes you use, or split it"
+            )
+        return json.loads(path.read_text(encoding="utf-8-sig"), object_hook=_packed)
     except FileNotFoundError:
         raise InputError(
             f"{path}: no such annotation file; check `annotations` in the recipe"
@@ -181,3 +209,18 @@ def _read_json(path: Path) -> Any:
     except (ValueError, RecursionError) as error:
         text = str(error).splitlines()[0][:80]
         raise InputError(f"{path}: not valid JSON ({text}); download it again") from None
+
+
+def _packed(entry: Entry) -> Entry:
+    """An object with its polygons as arrays of doubles, a quarter of the memory of lists."""
+    outline = entry.get("segmentation")
+    if isinstance(outline, list):
+        entry["segmentation"] = [_doubles(part) for part in outline]
+    return entry
+
+
+def _doubles(part: Any) -> Any:
+    try:
+        return array("d", part) if isinstance(part, list) else part
+    except (TypeError, OverflowError):
+        return part

@@ -12,6 +12,8 @@ from synth.sources.builtin import BuiltinOccluders, BuiltinPeople
 from synth.sources.ccp import CcpPeople
 from synth.sources.coco import CocoOccluders, CocoPeople
 from synth.sources.folder import FolderOccluders, FolderPeople
+from synth.sources.labelled import LabelledPeople
+from synth.sources.rgba import RgbaOccluders, RgbaPeople
 
 VARIABLE = "HDEOCC_DATA"
 _USUAL = Path("..") / "shared" / "data"
@@ -43,7 +45,7 @@ def open_people(
     data_root: str | os.PathLike[str] | None = None,
     name: str | None = None,
 ) -> PersonSource:
-    """The people of one entry of a specs.
+    """The people of one entry of a recipe.
 
     Args:
         spec: the entry.
@@ -61,10 +63,12 @@ def open_people(
         source = CcpPeople(spec, root)
     elif isinstance(spec, specs.CocoPeople):
         source = CocoPeople(spec, root)
-    elif isinstance(spec, specs.FolderPeople):
+    elif isinstance(spec, specs.RgbaPeople):
+        source = RgbaPeople(spec, root)
+    elif isinstance(spec, specs.FolderPeople | specs.AhpPeople):
         source = FolderPeople(spec, root)
     else:
-        raise InputError(f"{spec.source}: no reader")
+        source = LabelledPeople(spec, root)
     source.name = name or spec.source
     return source
 
@@ -84,7 +88,7 @@ def open_occluders(
     elif isinstance(spec, specs.FolderOccluders):
         source = FolderOccluders(spec, root)
     else:
-        raise InputError(f"{spec.source}: no reader")
+        source = RgbaOccluders(spec, root)
     source.name = name or spec.source
     return source
 

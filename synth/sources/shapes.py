@@ -18,11 +18,32 @@ def border_contact(mask: np.ndarray, reach: int = 2) -> float:
     return (total - int(middle.sum())) / total if total else 0.0
 
 
-def dominance(mask: np.ndarray) -> float:
-    """Share of a mask's area in its largest connected piece (8-connected); 0 when empty."""
-    _, _, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
-    areas = stats[1:, cv2.CC_STAT_AREA]
-    return float(areas.max() / areas.sum()) if len(areas) else 0.0
+def dominance(mask: np.ndarray, joined: np.ndarray | None = None) -> float:
+    """Share of a mask's area in its largest connected piece (8-connected); 0 when empty.
+
+    ``joined`` is a larger mask that says which pieces count as one, see `main_piece`.
+    """
+    total = int(mask.sum())
+    return int(main_piece(mask, joined).sum()) / total if total else 0.0
+
+
+def main_piece(mask: np.ndarray, joined: np.ndarray | None = None) -> np.ndarray:
+    """The largest connected piece (8-connected) of a mask (H, W) bool.
+
+    Args:
+        mask: may be empty, and so is the piece then.
+        joined: (H, W) bool, contains ``mask``; what it connects counts as one piece.
+    """
+    whole = mask if joined is None else joined
+    count, pieces = cv2.connectedComponents(whole.astype(np.uint8), connectivity=8)
+    areas = np.bincount(pieces[mask], minlength=count)
+    return mask & (pieces == int(np.argmax(areas)))
+
+
+def grown(mask: np.ndarray, reach: int) -> np.ndarray:
+    """A mask with everything within ``reach`` pixels of it, by a square; (H, W) bool."""
+    square = np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
+    return cv2.dilate(mask.astype(np.uint8), square).astype(bool)
 
 
 def intrusion(mask: np.ndarray, others: np.ndarray) -> float:

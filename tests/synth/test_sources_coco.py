@@ -16,62 +16,18 @@ from pycocotools import mask as coco_mask
 from synth.errors import InputError
 from synth.source_specs import CocoOccluders, CocoPeople
 from synth.sources import coco
-
-WIDTH, HEIGHT = 120, 100
-Box = tuple[float, float, float, float]
-
-
-def rectangle(left: float, top: float, right: float, bottom: float) -> list[list[float]]:
-    return [[left, top, right, top, right, bottom, left, bottom]]
-
-
-def annotation(number: int, box: Box, category: int = 1, **extra: Any) -> dict[str, Any]:
-    left, top, right, bottom = box
-    return {
-        "id": number, "image_id": 1, "category_id": category, "iscrowd": 0,
-        "bbox": [left, top, right - left, bottom - top], "area": (right - left) * (bottom - top),
-        "segmentation": rectangle(*box), **extra,
-    }  # fmt: skip
-
-
-def dataset(*annotations: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "images": [{
-            "id": 1, "file_name": "one.png", "width": WIDTH, "height": HEIGHT, "license": 4,
-            "coco_url": "http://coco/1", "flickr_url": "http://flickr/1",
-        }],
-        "licenses": [{"id": 4, "name": "Attribution", "url": "http://cc/by"}],
-        "categories": [{"id": 1, "name": "person"}, {"id": 2, "name": "cat"},
-                       {"id": 3, "name": "dining table"}],
-        "annotations": list(annotations),
-    }  # fmt: skip
-
-
-def write(root: Path, data: Any) -> None:
-    (root / "images").mkdir(exist_ok=True)
-    photo = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
-    Image.fromarray(photo).save(root / "images" / "one.png")
-    (root / "a.json").write_text(data if isinstance(data, str) else json.dumps(data))
-
-
-def people(root: Path, data: Any, min_area: float = 100) -> coco.CocoPeople:
-    write(root, data)
-    spec = CocoPeople(source="coco", annotations="a.json", images="images", min_area=min_area)
-    return coco.CocoPeople(spec, root)
-
-
-def occluders(root: Path, data: Any) -> coco.CocoOccluders:
-    write(root, data)
-    spec = CocoOccluders(source="coco", annotations="a.json", images="images", min_area=100)
-    return coco.CocoOccluders(spec, root)
-
-
-WHOLE = annotation(7, (40, 20, 70, 80))
-
-
-def keypoints(head: int, ankle: int) -> dict[str, Any]:
-    seen = [head] * 5 + [2] * 10 + [ankle] * 2
-    return {"keypoints": [n for v in seen for n in (50, 30, v)], "num_keypoints": 17}
+from tests.synth.coco_files import (
+    HEIGHT,
+    WHOLE,
+    WIDTH,
+    annotation,
+    dataset,
+    keypoints,
+    occluders,
+    people,
+    rectangle,
+    write,
+)
 
 
 def test_a_whole_person_is_loaded_with_credit_and_keypoints(tmp_path: Path) -> None:
@@ -171,7 +127,11 @@ BROKEN = {
     "other kind": json.dumps(dataset(WHOLE) | {"images": {"id": 1}}),
     "no id": json.dumps(dataset({"image_id": 1, "category_id": 1})),
     "id twice": json.dumps(dataset(WHOLE, WHOLE)),
-    "text id": json.dumps(dataset(WHOLE | {"image_id": "1"})),
+    "list as id": json.dumps(dataset(WHOLE | {"image_id": [1]})),
+    "half an id": json.dumps(dataset(WHOLE | {"category_id": 1.5})),
+    "empty id": json.dumps(dataset(WHOLE | {"id": " "})),
+    "one id, two forms": json.dumps(dataset(WHOLE, WHOLE | {"id": "7"})),
+    "no width": json.dumps(dataset(WHOLE) | {"images": [{"id": 1, "file_name": "one.png"}]}),
     "nobody": json.dumps(dataset(WHOLE | {"iscrowd": 1})),
     "no person": json.dumps(dataset(WHOLE) | {"categories": [{"id": 2, "name": "cat"}]}),
 }  # fmt: skip
@@ -205,9 +165,7 @@ ODD: st.SearchStrategy[Any] = st.sampled_from(
 )
 @given(st.data())
 def test_mutated_annotations_give_sources_or_one_line(tmp_path: Path, data: st.DataObject) -> None:
-    content = copy.deepcopy(
-        dataset(WHOLE | keypoints(2, 2), annotation(8, (80, 30, 110, 90), 2))
-    )
+    content = copy.deepcopy(dataset(WHOLE | keypoints(2, 2), annotation(8, (80, 30, 110, 90), 2)))
     table = data.draw(st.sampled_from(sorted(content)))
     entry = data.draw(st.sampled_from(content[table]))
     key = data.draw(st.sampled_from(sorted(entry)))

@@ -6,6 +6,7 @@ import pytest
 
 from synth import source_specs as specs
 from synth.errors import InputError
+from synth.recipe import load_recipe
 from synth.sources.base import OccluderSource, PersonSource
 from synth.sources.builtin import BuiltinPeople
 from synth.sources.open import (
@@ -75,7 +76,7 @@ def test_builtin_people_and_absolute_paths_need_no_data(nowhere: Path) -> None:
 
 
 def test_every_kind_opens_on_real_photos(real_data: Path) -> None:
-    photos = specs.load_recipe("photos-small")
+    photos = load_recipe("photos-small")
     # CCP is opened by its own tests; its 870 label maps take seconds.
     people = [spec for spec in photos.people if spec.source != "ccp"]
     sources: list[PersonSource | OccluderSource] = [*open_all_people(people, real_data)]

@@ -1,0 +1,213 @@
+"""Cut-outs: pictures with an alpha channel, of people and of things.
+
+Alpha is straight, as PNG and WebP define it. What lies in a folder is read, and what lies in the
+folders directly within it; the name of such a folder is the class of its things.
+"""
+
+import os
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image, ImageOps
+from scipy.ndimage import distance_transform_edt
+
+from synth import source_specs as specs
+from synth.errors import InputError
+from synth.images import checked_size
+from synth.sources.base import Cutout, PersonCrop, Rejection, Source
+from synth.sources.crop import cut, mask_box, person_square, resize_mask
+from synth.sources.pairs import pictures
+from synth.sources.scan import scan
+from synth.sources.select import AreaLimit, Limits, area_fault, edge_fault, piece_fault
+
+_SOLID = 128
+_JUDGED = 512
+# People are shrunk to this longest side or the crop's before the crop: padding costs memory.
+_LARGE = 1024
+
+
+class _Cutouts(Source):
+    """RGBA pictures by their path within the folder, without its suffix.
+
+    Raises:
+        InputError: no such folder, or no picture in it is usable.
+    """
+
+    def __init__(self, kind: str, folder: Path, limits: Limits) -> None:
+        super().__init__()
+        self.name = "rgba"
+        self._root = Path(os.path.abspath(folder))
+        listed = _listed(self._root)
+        paths = [path for twins in listed.values() for path in twins]
+        rules = [limits.min_area, limits.max_border_contact, limits.min_piece]
+        found = scan(
+            kind,
+            {"limits": rules},
+            self._root,
+            paths,
+            partial(_examine, self._root, listed, limits),
+        )
+        if not found.kept:
+            first = next(iter(found.rejected), None)
+            why = f"; first: {first.file}: {first.reason}" if first else ""
+            raise InputError(f"{self._root}: holds no usable picture with transparency{why}")
+        self._files = {identity: listed[identity][0] for identity in found.kept}
+        self.rejected, self.digest = list(found.rejected), found.digest
+
+    def ids(self) -> list[str]:
+        return list(self._files)
+
+    def _cut_out(self, identity: str, size: int) -> np.ndarray:
+        rgba = read_rgba(self._files[identity])
+        if not (rgba[:, :, 3] >= _SOLID).any():
+            path = self._files[identity]
+            raise InputError(f"{path}: changed since it was checked; run the command again")
+        return shrunk(rgba, size)
+
+    def _name(self, identity: str) -> str:
+        return self._files[identity].relative_to(self._root).as_posix()
+
+
+class RgbaPeople(_Cutouts):
+    """People by the path of their cut-out; the rng also draws the background."""
+
+    def __init__(self, spec: specs.RgbaPeople, data_root: Path) -> None:
+        super().__init__("rgba-people-1", data_root / spec.path, spec)
+
+    def load(self, person_id: str, size: int, rng: np.random.Generator) -> PersonCrop:
+        from synth.people.backgrounds import draw_background
+
+        person = self._cut_out(person_id, max(size, _LARGE))
+        # Threads of hair or lace may get thinner than a pixel.
+        solid = person[:, :, 3] >= min(_SOLID, int(person[:, :, 3].max()))
+        square = person_square(solid, rng)
+        way = cv2.INTER_AREA if size < square.side else cv2.INTER_CUBIC
+        alpha = cut(person[:, :, 3:], square) / np.float32(255)
+        full = np.dstack([cut(person[:, :, :3], square) * alpha, alpha])
+        layers = np.asarray(cv2.resize(full, (size, size), interpolation=way))
+        veil = 1 - np.clip(layers[:, :, 3:], 0, 1)
+        mixed = layers[:, :, :3] + veil * draw_background(rng, size)
+        image = np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
+        meta = {"crop": [square.left, square.top, square.side], "file": self._name(person_id)}
+        return PersonCrop(image, resize_mask(cut(solid, square), size), None, meta)
+
+
+class RgbaOccluders(_Cutouts):
+    """Things by the path of their cut-out; what lies in no folder is of the recipe's category."""
+
+    def __init__(self, spec: specs.RgbaOccluders, data_root: Path) -> None:
+        super().__init__("rgba-occluders-1", data_root / spec.path, AreaLimit(spec.min_area))
+        self._category = spec.category
+
+    def load(self, occluder_id: str, size: int, rng: np.random.Generator) -> Cutout:
+        rgba = self._cut_out(occluder_id, size)
+        folder, slash, _ = occluder_id.rpartition("/")
+        category = folder.lower() if slash else self._category
+        return Cutout(_bled(rgba), category, {"file": self._name(occluder_id)})
+
+
+def _listed(root: Path) -> dict[str, tuple[Path, ...]]:
+    """The pictures by id, sorted; a folder that a link leads back to is passed over."""
+    found = pictures(root)
+    real = Path(os.path.realpath(root))
+    for folder in sorted(path for path in root.iterdir() if path.is_dir()):
+        own = Path(os.path.realpath(folder))
+        if not folder.name.startswith(".") and own not in (real, *real.parents):
+            for stem, paths in pictures(folder).items():
+                found[f"{folder.name}/{stem}"] = paths
+    return dict(sorted(found.items()))
+
+
+def _examine(
+    root: Path, listed: dict[str, tuple[Path, ...]], limits: Limits
+) -> tuple[list[str], list[Rejection]]:
+    kept, rejected = [], []
+    for identity, (path, *twins) in listed.items():
+        reason = _fault(path, limits)
+        if reason is None:
+            kept.append(identity)
+        else:
+            rejected.append(Rejection(path.relative_to(root).as_posix(), reason))
+        for twin in twins:
+            reason = f"same stem as {path.name}; rename or remove one"
+            rejected.append(Rejection(twin.relative_to(root).as_posix(), reason))
+    return kept, rejected
+
+
+def _fault(path: Path, limits: Limits) -> str | None:
+    try:
+        alpha = read_rgba(path)[:, :, 3]
+    except InputError as error:
+        return error.message.removeprefix(f"{path}: ")
+    solid = alpha >= _SOLID
+    if not solid.any():
+        return "is transparent everywhere; export it again"
+    if alpha.min() == 255:
+        return "is opaque everywhere; cut the thing out"
+    return area_fault(float(solid.sum()), limits.min_area) or _cut_fault(solid, limits)
+
+
+def _cut_fault(solid: np.ndarray, limits: Limits) -> str | None:
+    """What the tight box says of a cut-out (H, W) bool, at one size: contact depends on it."""
+    left, top, right, bottom = mask_box(solid)
+    scale = _JUDGED / max(bottom - top, right - left)
+    shape = (max(1, round((right - left) * scale)), max(1, round((bottom - top) * scale)))
+    way = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    soft = cv2.resize(solid[top:bottom, left:right].astype(np.float32), shape, interpolation=way)
+    judged = np.asarray(soft) >= 0.5
+    return edge_fault(judged, limits.max_border_contact) or piece_fault(judged, limits.min_piece)
+
+
+def read_rgba(path: Path) -> np.ndarray:
+    """A picture with transparency as (H, W, 4) uint8 RGB and straight alpha, turned upright.
+
+    Palettes and transparent colours are resolved; of 16 bit the upper 8 are taken.
+
+    Raises:
+        InputError: as `synth.images.read_rgb`, or the picture has no transparency.
+    """
+    checked_size(path)
+    try:
+        with Image.open(path) as image:
+            shown = ImageOps.exif_transpose(image)
+            rgba = np.array(shown.convert("RGBA")) if shown.has_transparency_data else None
+    # What decodes may still hold a broken palette or transparent colour.
+    except Exception as error:
+        text = str(error).splitlines()[0][:80] if str(error) else type(error).__name__
+        raise InputError(f"{path}: cannot be read as RGBA ({text}); export it again") from None
+    if rgba is None:
+        raise InputError(f"{path}: has no transparency; save it as PNG or WebP with alpha")
+    return rgba
+
+
+def shrunk(rgba: np.ndarray, size: int) -> np.ndarray:
+    """A cut-out (H, W, 4) uint8 in its tight box, its longest side at most ``size`` pixels.
+
+    Colours are weighted by alpha, so that what lies unseen under it does not tint the edge.
+    """
+    left, top, right, bottom = mask_box(rgba[:, :, 3] > 0)
+    rgba = rgba[top:bottom, left:right]
+    scale = size / max(rgba.shape[:2])
+    if scale >= 1:
+        return np.ascontiguousarray(rgba)
+    shape = (max(1, round(rgba.shape[1] * scale)), max(1, round(rgba.shape[0] * scale)))
+    full = rgba[:, :, :3] * (rgba[:, :, 3:] / np.float32(255))
+    seen = np.asarray(cv2.resize(full, shape, interpolation=cv2.INTER_AREA))
+    alpha = np.asarray(
+        cv2.resize(rgba[:, :, 3].astype(np.float32), shape, interpolation=cv2.INTER_AREA)
+    )
+    colours = seen * (255 / np.maximum(alpha, 1e-3))[:, :, None]
+    return np.clip(np.rint(np.dstack([colours, alpha])), 0, 255).astype(np.uint8)
+
+
+def _bled(rgba: np.ndarray) -> np.ndarray:
+    """The same cut-out with the colour of the nearest seen pixel under every unseen one."""
+    unseen = rgba[:, :, 3] == 0
+    if not unseen.any() or unseen.all():
+        return rgba
+    nearest = distance_transform_edt(unseen, return_distances=False, return_indices=True)
+    out = rgba.copy()
+    out[unseen, :3] = rgba[nearest[0][unseen], nearest[1][unseen], :3]
+    return out
