@@ -69,6 +69,11 @@ class Benchmark(Strict):
     recipe: str = Field(description="name of a bundled recipe, or a path ending in .toml")
     preset: Preset
     protocol: str = Field(description="version of `metrics.protocol` that the numbers mean")
+    train: Literal["disk", "live"] = Field(
+        "disk",
+        description="learn from the stored train split, or from samples made while training, "
+        "none of which comes twice",
+    )
     seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field((0,), min_length=1)
     budget: Budgets
     tracks: Tracks

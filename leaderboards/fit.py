@@ -17,6 +17,7 @@ from leaderboards.benchmark import Benchmark
 from leaderboards.folder import Folder, digest, file_digests, new_folder, read_json
 from synth.atomic import write_text
 from synth.errors import InputError
+from synth.live import Live
 from synth.store import Split
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class Fitter:
 
     folder: Folder
     benchmark: Benchmark
-    train: Split
+    train: Split | Live
     val: Split
     rerun: Rerun = "only-missing"
     _done: dict[tuple[str, int], Fitted] = field(default_factory=dict)
@@ -74,8 +75,10 @@ class Fitter:
         return (self.folder.model(f"{track}.{name}", seed) / "fitted.json").is_file()
 
     def _fitted(self, track: Track, name: str, seed: int) -> Fitted:
-        method = method_class(track, name)(self.benchmark.preset)
-        upstream = {key: self._upstream(key, seed) for key in method.upstream}
+        kind = method_class(track, name)
+        upstream = {key: self._upstream(key, seed) for key in kind.upstream}
+        torch.manual_seed(seed)  # a network draws its first weights when it is made
+        method = kind(self.benchmark.preset)
         budget = self.benchmark.budget_of(track, seed)
         about = self._about(method, f"{track}.{name}", budget, upstream)
         folder = self.folder.model(f"{track}.{name}", seed)

@@ -16,8 +16,10 @@ from leaderboards.score import Row, Scorer
 from metrics import protocol
 from synth.build import build
 from synth.errors import InputError
+from synth.live import Live
+from synth.plan import open_plan
 from synth.recipe import SPLITS, Recipe, load_recipe
-from synth.store import Dataset
+from synth.store import Dataset, Split
 
 
 def run_benchmark(
@@ -42,7 +44,8 @@ def run_benchmark(
     if rerun != "never":
         folder = claim(out, benchmark)
         dataset = prepare_data(recipe, folder, data_root, workers, progress)
-        _Run(benchmark, folder, dataset, rerun, progress).all()
+        train = training_samples(benchmark, dataset, data_root, workers)
+        _Run(benchmark, folder, dataset, train, rerun, progress).all()
     _say(progress, "render the tables and the page")
     return render(out)
 
@@ -65,7 +68,8 @@ def check(benchmark: Benchmark) -> Recipe:
         raise InputError(f"benchmark {benchmark.name}: compares no method; fill its [tracks]")
     recipe = load_recipe(benchmark.recipe)
     for split in SPLITS:
-        if not getattr(recipe.counts, split):
+        live = split == "train" and benchmark.train == "live"
+        if not getattr(recipe.counts, split) and not live:
             raise InputError(
                 f"benchmark {benchmark.name}: its recipe {benchmark.recipe} has no {split} "
                 f"samples; give it counts.{split}"
@@ -89,6 +93,19 @@ def prepare_data(
     return dataset
 
 
+def training_samples(
+    benchmark: Benchmark, dataset: Dataset, data_root: Path | None, workers: int
+) -> Split | Live:
+    """What the methods of a benchmark learn from: stored samples, or ever new ones.
+
+    Raises:
+        InputError: the sources of new samples cannot be read.
+    """
+    if benchmark.train == "disk":
+        return dataset.split("train")
+    return Live(open_plan(dataset.recipe, data_root), workers=workers)
+
+
 def _samples(recipe: Recipe) -> int:
     return recipe.counts.train + recipe.counts.val + recipe.counts.test
 
@@ -97,7 +114,13 @@ class _Run:
     """The rows of one benchmark, one after the other."""
 
     def __init__(
-        self, benchmark: Benchmark, folder: Folder, dataset: Dataset, rerun: Rerun, progress: bool
+        self,
+        benchmark: Benchmark,
+        folder: Folder,
+        dataset: Dataset,
+        train: Split | Live,
+        rerun: Rerun,
+        progress: bool,
     ) -> None:
         recipe = dataset.recipe
         self.benchmark, self.folder, self.progress = benchmark, folder, progress
@@ -110,7 +133,7 @@ class _Run:
             fingerprint=dataset.fingerprint,
             test_fingerprint=self.test.fingerprint,
         )
-        self.fitter = Fitter(folder, benchmark, dataset.split("train"), dataset.split("val"), rerun)
+        self.fitter = Fitter(folder, benchmark, train, dataset.split("val"), rerun)
         self.scorer = Scorer(benchmark, data, self.test)
         self.masks: dict[tuple[str, int], Predictions] = {}
         self.done = 0

@@ -2,7 +2,8 @@
 
 import json
 import operator
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, overload
 
@@ -14,29 +15,51 @@ from synth.recipe import SPLITS, Recipe
 from synth.sample import Sample
 from synth.shards import SCHEMA, Entry, Job, jobs, read_marker, read_members
 
+# The markers kept in memory, one a shard: reading in order needs one, a shuffle across a data
+# set of a few thousand samples all of them, and 200 entries a shard weigh about 300 kB.
+_MARKERS = 32
+
 
 class Split(Sequence[Sample]):
     """The samples of one split; each is read from its shard when asked for.
+
+    Nothing is held of the samples themselves: where a sample lies is read from its shard's marker
+    when it is asked for, and the last few markers are kept. So a split of a million samples costs
+    no more memory than one of a hundred, and it is small when it is sent to another process.
 
     Attributes:
         name: "train", "val" or "test".
         fingerprint: SHA-256 (hex) over the content of its samples, in order.
         size: side of the square pictures in pixels.
-        ids: sample ids, in order.
     """
 
-    def __init__(self, folder: Path, name: str, size: int, fingerprint: str) -> None:
+    def __init__(
+        self, folder: Path, name: str, size: int, fingerprint: str, planned: Sequence[Job]
+    ) -> None:
         self.folder, self.name, self.size, self.fingerprint = folder, name, size, fingerprint
-        self.ids: list[str] = []
-        self._where: list[tuple[str, Entry]] = []
+        self._jobs = tuple(planned)
+        self._entries = lru_cache(_MARKERS)(partial(_entries, folder))
 
-    def add(self, shard: str, entries: Sequence[Entry]) -> None:
-        """Append the samples of a shard."""
-        self.ids += [entry.id for entry in entries]
-        self._where += [(shard, entry) for entry in entries]
+    def __reduce__(self) -> tuple[type["Split"], tuple[Any, ...]]:
+        return Split, (self.folder, self.name, self.size, self.fingerprint, self._jobs)
+
+    @property
+    def ids(self) -> list[str]:
+        """Sample ids, in order."""
+        first = self._jobs[0].first
+        return [f"{index:06d}" for index in range(first, first + len(self))]
+
+    @property
+    def shards(self) -> list[Path]:
+        """The split's tar files, in order."""
+        return [self.folder / job.name for job in self._jobs]
 
     def __len__(self) -> int:
-        return len(self._where)
+        last = self._jobs[-1]
+        return last.first + last.count - self._jobs[0].first
+
+    def __iter__(self) -> Iterator[Sample]:
+        return (self[index] for index in range(len(self)))
 
     @overload
     def __getitem__(self, index: int) -> Sample: ...
@@ -51,11 +74,22 @@ class Split(Sequence[Sample]):
         """
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
-        shard, entry = self._where[operator.index(index)]
-        path = self.folder / shard
+        return self.read(index)[0]
+
+    def read(self, index: int) -> tuple[Sample, dict[str, bytes]]:
+        """A sample together with the files it is stored as, by ending; see ``synth.codec``.
+
+        Raises:
+            IndexError, InputError: as reading by index.
+        """
+        place = range(len(self))[operator.index(index)]
+        job = self._jobs[place // self._jobs[0].count]  # all shards but the last are equally long
+        entry = self._entries(job)[place - (job.first - self._jobs[0].first)]
+        path = self.folder / job.name
         try:
-            return decode(read_members(path, entry))
-        except (OSError, ValueError) as error:
+            members = read_members(path, entry)
+            return decode(members), members
+        except (OSError, ValueError, InputError) as error:
             raise InputError(
                 f"{path}: sample {entry.id} cannot be read ({error}); delete that shard and its "
                 ".json and build again"
@@ -114,10 +148,8 @@ class Dataset:
             raise InputError(
                 f"{self.path}: has no {name} samples; set counts.{name} and build again"
             )
-        split = Split(self.path, name, self.recipe.size, self.info["split_fingerprints"][name])
-        for job in chosen:
-            split.add(job.name, _entries(self.path, job))
-        return split
+        fingerprint = self.info["split_fingerprints"][name]
+        return Split(self.path, name, self.recipe.size, fingerprint, chosen)
 
 
 def read_info(folder: Path) -> dict[str, Any]:
@@ -150,6 +182,6 @@ def _has_size(folder: Path, shard: dict[str, Any]) -> bool:
 
 def _entries(folder: Path, job: Job) -> tuple[Entry, ...]:
     marker = read_marker(folder, job)
-    if marker is None:
+    if marker is None or len(marker.samples) != job.count:
         raise InputError(f"{folder}: the index of {job.name} is missing or damaged; build again")
     return marker.samples

@@ -19,7 +19,7 @@ def run(*arguments: str) -> Result:
         (["synht"], "Did you mean 'synth'?; see hdeocc --help"),
         (["synth", "biuld"], "Did you mean 'build'?; see hdeocc synth --help"),
         (["synth", "build", "x"], "Missing option '--out'; see hdeocc synth build --help"),
-        (["synth", "build", "x", "--out", "y", "--sed", "3"], "Did you mean '--seed'"),
+        (["synth", "build", "x", "--out", "y", "--sed", "3"], "'--seed'"),
         (["bench", "run", "x", "--out", "y", "--workers", "0"], "'--workers': 0 is not in the"),
         (["quickstart", "--workers", "two"], "'two' is not a valid integer"),
     ],

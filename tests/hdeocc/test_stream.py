@@ -1,5 +1,8 @@
 """Batches are a pure function of (seed, step), and augmentation keeps samples true."""
 
+import multiprocessing
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -8,9 +11,12 @@ from hypothesis import strategies as st
 
 from hdeocc.augment import NO_AUGMENTATION, Augmentation, augment
 from hdeocc.batch import Batch, UndeclaredInput, collate
-from hdeocc.stream import Cached, batch_indices, training_batch, training_batches
+from hdeocc.stream import Cached, batch_indices, endless, training_batch, training_batches
+from synth.live import Live
+from synth.plan import Plan, open_plan
 from synth.sample import Sample, violations
 from tests.fakes import make_samples
+from tests.synth.tiny import tiny_recipe, write_tiny
 
 
 @pytest.fixture(scope="module")
@@ -86,3 +92,62 @@ def test_unknown_labels_and_pictures_are_flagged(samples: list[Sample]) -> None:
     assert not batch.has_parsing.any() and not batch.has_clean.any()
     assert batch.parsing.shape == (2, 32, 32) and not batch.parsing.any()
     assert isinstance(batch.to("cpu"), Batch)
+
+
+@pytest.fixture(scope="module")
+def plan(tmp_path_factory: pytest.TempPathFactory) -> Plan:
+    return open_plan(tiny_recipe(), write_tiny(tmp_path_factory.mktemp("data")))
+
+
+def test_an_endless_source_is_seen_through_a_cache_and_not_kept(plan: Plan) -> None:
+    live, cached = Live(plan), Cached(Live(plan))
+    assert endless(live) is live and endless(cached) is not None
+    assert cached[3] is not cached[3] and len(cached) == len(live)
+    finite = Cached(Live(plan, length=5))
+    assert endless(finite) is None and finite[3] is finite[3]
+    assert endless([]) is None
+
+
+def assert_equal(one: Batch, two: Batch) -> None:
+    assert one.ids == two.ids
+    for name, tensor in one.fields.items():
+        assert torch.equal(tensor, two.fields[name]), name
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_an_endless_source_never_gives_a_sample_twice(plan: Plan, workers: int) -> None:
+    live, how = Live(plan, workers=workers), Augmentation()
+    batches = list(training_batches(Cached(live), 5, 7, range(6), how))
+    assert [i for batch in batches for i in batch.ids] == [live[i].sample_id for i in range(30)]
+    for step, batch in enumerate(batches):
+        assert_equal(batch, training_batch(live, 5, 7, step, how))
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_resumed_training_gets_the_batches_it_would_have_had(plan: Plan, workers: int) -> None:
+    live, how = Live(plan, workers=workers), Augmentation()
+    straight = list(training_batches(live, 4, 3, range(6), how))
+    for before, after in zip(straight[4:], training_batches(live, 4, 3, range(4, 6), how),
+                             strict=True):  # fmt: skip
+        assert_equal(before, after)
+
+
+def test_leaving_early_ends_the_processes(plan: Plan) -> None:
+    batches = training_batches(Live(plan, workers=1), 2, 0, range(1000), Augmentation())
+    next(batches)
+    children = multiprocessing.active_children()
+    assert children
+    batches.close()  # type: ignore[attr-defined]
+    assert not any(child.is_alive() for child in children)
+
+
+def test_occluders_are_lent_within_the_batch(plan: Plan) -> None:
+    made: list[int] = []
+
+    class Counting(Live):
+        def __getitem__(self, index: Any) -> Any:
+            made.append(index)
+            return super().__getitem__(index)
+
+    training_batch(Counting(plan), 6, 0, 2, Augmentation(recombine=1.0))
+    assert made == list(range(12, 18))

@@ -18,12 +18,14 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 
+from synth import store
 from synth.build import build
 from synth.codec import decode, encode, is_whole_png, sample_hash
 from synth.errors import InputError
 from synth.plan import make_sample, open_plan
 from synth.sample import Sample, violations
-from synth.store import Dataset
+from synth.shards import Entry, Job, Marker, read_marker
+from synth.store import Dataset, Split
 from tests.synth.tiny import tiny_recipe, write_tiny
 
 
@@ -134,6 +136,52 @@ def test_split_is_a_lazy_picklable_sequence(dataset: Dataset) -> None:
     assert split.fingerprint != dataset.split("test").fingerprint
 
 
+def test_a_split_reads_one_index_a_shard_when_it_is_needed(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+
+    def counted(folder: Path, job: Job) -> Any:
+        read.append(job.name)
+        return read_marker(folder, job)
+
+    monkeypatch.setattr(store, "read_marker", counted)
+    split = dataset.split("train")
+    assert len(split) == 14 and len(split.ids) == 14 and read == []
+    split[13], split[12], split[5], split[13]
+    assert read == ["shard-00003.tar", "shard-00001.tar"]
+    assert [s.sample_id for s in split] == split.ids
+    assert sorted(read) == [f"shard-{i:05d}.tar" for i in range(4)]
+    test = dataset.split("test")
+    assert [s.sample_id for s in test] == test.ids == [f"{i:06d}" for i in range(18, 24)]
+
+
+def test_few_indices_are_kept_however_many_samples_there_are(
+    dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "read_marker", lambda folder, job: _marker(job))
+    planned = [Job(n, "train", 1000 * n, 1000) for n in range(1000)]
+    split = Split(dataset.path, "train", 32, "", planned)
+    assert len(split) == 1_000_000 and split.shards[-1].name == "shard-00999.tar"
+    for index in range(0, 1_000_000, 10_000):
+        with pytest.raises(InputError, match=f"sample {index:06d} cannot be read"):
+            split[index]
+    kept = split._entries.cache_info()
+    assert kept.currsize == kept.maxsize <= 64
+    assert len(pickle.dumps(split)) < 60_000
+
+
+def _marker(job: Job) -> Marker:
+    entries = [Entry(f"{i:06d}", "", {"json": (0, 1)}) for i in range(job.first, job.first + 1000)]
+    return Marker("", job.split, job.first, 0, "", "", tuple(entries))
+
+
+def test_files_of_a_sample_come_with_it(dataset: Dataset) -> None:
+    sample, members = dataset.split("val").read(-1)
+    assert sample.sample_id == "000017"
+    assert_equal(decode(members), sample)
+
+
 def test_unknown_and_empty_splits_are_input_errors(data: Path, tmp_path: Path) -> None:
     recipe = tiny_recipe().model_copy(
         update={"counts": tiny_recipe().counts.model_copy(update={"val": 0})}
@@ -173,13 +221,15 @@ def test_annotations_load_with_pycocotools(dataset: Dataset) -> None:
         image = coco.loadImgs(18 + place)[0]
         assert (image["file_name"], image["split"]) == (f"{sample.sample_id}.image.png", "test")
         [annotation] = coco.loadAnns(coco.getAnnIds(imgIds=[18 + place]))
-        assert np.array_equal(coco.annToMask(annotation), sample.modal)
-        whole = coco_mask.decode(annotation["amodal_segmentation"])
-        assert np.array_equal(whole, sample.amodal)
-        assert annotation["area"] == sample.modal.sum()
-        assert annotation["amodal_area"] == sample.amodal.sum()
+        assert np.array_equal(coco.annToMask(annotation), sample.amodal)
+        for name in ("visible", "invisible", "occluder"):
+            mask = coco_mask.decode(annotation[f"{name}_mask"])
+            wanted = sample.modal if name == "visible" else getattr(sample, name)
+            assert np.array_equal(mask, wanted), name
+        assert annotation["area"] == sample.amodal.sum()
+        assert annotation["visible_area"] == sample.modal.sum()
         assert annotation["occluder_ids"] == list(sample.occluder_ids)
-        assert annotation["hidden_share"] == pytest.approx(sample.hidden_share, abs=1e-6)
+        assert annotation["occlude_rate"] == pytest.approx(sample.hidden_share, abs=1e-6)
 
 
 def test_tar_headers_depend_on_nothing_but_content(dataset: Dataset) -> None:
@@ -224,8 +274,10 @@ def test_no_data_set_and_damaged_index(copy: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds no data set"):
         Dataset.open(tmp_path / "nothing")
     (copy / "shard-00000.json").write_text("[]")
+    split = Dataset.open(copy).split("train")
     with pytest.raises(InputError, match="index of shard-00000.tar"):
-        Dataset.open(copy).split("train")
+        split[0]
+    assert split[4].sample_id == "000004"
 
 
 def test_a_damaged_sample_is_an_input_error_when_read(copy: Path) -> None:
