@@ -4,21 +4,25 @@ import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
-from synth.compose import Composite, compose
+from synth.compose import set_stage
 from synth.errors import InputError
+from synth.histogram import draw_aim, even_position
 from synth.initial import FromModal, Starter, open_initial
+from synth.occlude import Occluders, describe, occlude
 from synth.recipe import SPLITS, Recipe
 from synth.sample import Sample
 from synth.sources.base import Cutout, OccluderSource, PersonCrop, PersonSource, Rejection
-from synth.splits import Key, Pool, held_out_order, make_pools, train_person
+from synth.splits import Key, Pool, held_out_order, make_pools, train_person, turn_of
+from synth.truncate import FRAME, draw_cut
 
 _REPLACEMENTS = 50
-_REDRAWS = 6
-_CLOSE = 0.05  # a share this near the asked one is taken
+# Keeps the streams of frozen samples apart from those that go by index: no data set is as large.
+_FROZEN = 2**32 - 2
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -87,7 +91,11 @@ def make_plan(
     occluders: Sequence[OccluderSource],
     starter: Starter | None = None,
 ) -> Plan:
-    """The plan of a recipe with sources that are open already, in the recipe's order."""
+    """The plan of a recipe with sources that are open already, in the recipe's order.
+
+    Raises:
+        InputError: a source holds too few people or occluders for the splits.
+    """
     person_weights = tuple(spec.weight for spec in recipe.people)
     occluder_weights = tuple(spec.weight for spec in recipe.occluders)
     return Plan(
@@ -123,10 +131,18 @@ def make_sample(plan: Plan, index: int) -> Sample:
         InputError: nothing in the sources can be read, or nothing hides anyone.
     """
     split, number = plan.place_of(index)
-    occluder_rng, compose_rng, initial_rng = _streams(plan.recipe.seed, index)[1:]
-    person_key, person = _person(plan, split, number, index)
-    made, keys, cutouts = _occlude(plan, split, person, occluder_rng, compose_rng)
-    person_id = _full_id(plan.person_sources, person_key)
+    occlusion = plan.recipe.occlusion
+    _, occluder_rng, compose_rng, initial_rng, cut_rng = _streams(plan, split, number, index)
+    person_id, person = _person(plan, split, number, index)
+    position = even_position(plan.recipe.seed, SPLITS.index(split), number)
+    aim = draw_aim(occlusion, compose_rng, position)
+    stage = set_stage(person, occlusion, draw_cut(person, occlusion, aim, cut_rng))
+    draw = partial(_draw_occluders, plan, split, number, occluder_rng)
+    made, occluders = occlude(stage, occlusion, aim, draw, compose_rng)
+    if made.got == 0:
+        raise InputError(
+            f"{plan.recipe.name}: no occluder drawn hides anything; look at its occluders"
+        )
     return Sample(
         sample_id=f"{index:06d}",
         split=split,
@@ -138,31 +154,36 @@ def make_sample(plan: Plan, index: int) -> Sample:
         parsing=person.parsing,
         initial=plan.starter(made.image, made.modal, person_id, initial_rng),
         person_id=person_id,
-        occluder_ids=tuple(_full_id(plan.occluder_sources, key) for key in keys),
-        meta=_plain(_meta(made, person, cutouts)),
+        occluder_ids=occluders.ids if stage.cut is None else (FRAME, *occluders.ids),
+        meta=_plain(describe(stage, made, occluders)),
     )
 
 
-def _streams(seed: int, index: int) -> list[np.random.Generator]:
-    """Independent generators of one sample: crop, choice of occluders, composition, initial."""
-    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(index,)))
-    return rng.spawn(4)
+def _streams(plan: Plan, split: str, number: int, index: int) -> list[np.random.Generator]:
+    """Independent generators of one sample: crop, choice of occluders, composition, initial, cut.
+
+    They go by the index, or by the split and the number in it where the recipe freezes these.
+    """
+    key: tuple[int, ...] = (index,)
+    if plan.recipe.occlusion.frozen and split != "train":
+        key = (_FROZEN, SPLITS.index(split), number)
+    return np.random.default_rng(np.random.SeedSequence(plan.recipe.seed, spawn_key=key)).spawn(5)
 
 
 def _full_id(sources: Sequence[PersonSource] | Sequence[OccluderSource], key: Key) -> str:
     return f"{sources[key[0]].name}:{key[1]}"
 
 
-def _person(plan: Plan, split: str, number: int, index: int) -> tuple[Key, PersonCrop]:
+def _person(plan: Plan, split: str, number: int, index: int) -> tuple[str, PersonCrop]:
     """The person of a sample; one that cannot be read gives way to the next of the split."""
     first = person_of(plan, split, number)[1]
     stride = 1 if split == "train" else plan.recipe.splits.per_person
     for step in range(_REPLACEMENTS):
         key, _ = person_of(plan, split, number + step * stride)
-        crop_rng = _streams(plan.recipe.seed, index - number + first)[0]
+        crop_rng = _streams(plan, split, first, index - number + first)[0]
         person = _load(plan, "person", plan.person_sources[key[0]], key[1], crop_rng)
         if person is not None:
-            return key, person
+            return _full_id(plan.person_sources, key), person
     raise InputError(
         f"{plan.recipe.name}: {_REPLACEMENTS} people in a row cannot be read; {_last(plan)}"
     )
@@ -193,62 +214,29 @@ def _last(plan: Plan) -> str:
     return next(reversed(plan.skipped.values()), "no reason is known")
 
 
-def _occlude(
-    plan: Plan,
-    split: str,
-    person: PersonCrop,
-    occluder_rng: np.random.Generator,
-    compose_rng: np.random.Generator,
-) -> tuple[Composite, list[Key], list[Cutout]]:
-    """A composite close to a drawn share; other occluders are drawn while these miss it."""
-    settings = plan.recipe.occlusion
-    span = settings.hidden_range
-    asked = float(compose_rng.uniform(*span))
-    best: tuple[Composite, list[Key], list[Cutout]] | None = None
-    for _ in range(_REDRAWS):
-        keys, cutouts = _draw_cutouts(plan, split, occluder_rng)
-        made = compose(person, cutouts, settings, compose_rng, asked)
-        if best is None or made.miss(span) < best[0].miss(span):
-            best = made, keys, cutouts
-        outside, off = best[0].miss(span)
-        if outside == 0 and off <= _CLOSE:
-            return best
-    assert best is not None
-    if best[0].got == 0:
-        raise InputError(
-            f"{plan.recipe.name}: no occluder drawn hides anything; look at its occluders"
-        )
-    return best
-
-
-def _draw_cutouts(
-    plan: Plan, split: str, rng: np.random.Generator
-) -> tuple[list[Key], list[Cutout]]:
-    pool, recipe = plan.occluders[split], plan.recipe
-    odds = np.array([w if ids else 0.0 for w, ids in zip(pool.weights, pool.ids, strict=True)])
-    keys: list[Key] = []
+def _draw_occluders(plan: Plan, split: str, number: int, rng: np.random.Generator) -> Occluders:
+    """Occluders of one composite: sources by weight, each of a source's ids as likely."""
+    pool, occlusion, sources = plan.occluders[split], plan.recipe.occlusion, plan.occluder_sources
+    positions = [range(len(ids)) for ids in pool.ids]
+    if occlusion.frozen and split != "train":
+        positions = turn_of(pool, number, plan.recipe.splits.per_person)
+    odds = np.array([w if some else 0.0 for w, some in zip(pool.weights, positions, strict=True)])
+    count = int(rng.integers(occlusion.occluders[0], occlusion.occluders[1] + 1))
+    ids: list[str] = []
     cutouts: list[Cutout] = []
-    count = int(rng.integers(recipe.occlusion.occluders[0], recipe.occlusion.occluders[1] + 1))
     for _ in range(count + _REPLACEMENTS):
-        number = int(rng.choice(len(odds), p=odds / odds.sum()))
-        key = number, pool.ids[number][int(rng.integers(len(pool.ids[number])))]
-        source = plan.occluder_sources[number]
-        cutout = _load(plan, "occluder", source, key[1], rng.spawn(1)[0])
-        if cutout is not None:
-            keys.append(key)
+        source = int(rng.choice(len(odds), p=odds / odds.sum()))
+        chosen = positions[source][int(rng.integers(len(positions[source])))]
+        key = source, pool.ids[source][chosen]
+        cutout = _load(plan, "occluder", sources[source], key[1], rng.spawn(1)[0])
+        # Nobody stands before a head, or before feet alone.
+        if cutout is not None and not (occlusion.only_parts and cutout.category == "person"):
+            ids.append(_full_id(sources, key))
             cutouts.append(cutout)
-        if len(keys) == count:
-            return keys, cutouts
-    raise InputError(f"{recipe.name}: {_REPLACEMENTS} occluders cannot be read; {_last(plan)}")
-
-
-def _meta(made: Composite, person: PersonCrop, cutouts: Sequence[Cutout]) -> dict[str, Any]:
-    return {
-        "asked_share": round(made.asked, 4),
-        "person": person.meta,
-        "occluders": [{"category": cutout.category, **cutout.meta} for cutout in cutouts],
-        "placements": made.placements,
-    }
+        if len(ids) == count:
+            return Occluders(tuple(ids), tuple(cutouts))
+    reason = "are people, who stand before no part alone" if occlusion.only_parts else _last(plan)
+    raise InputError(f"{plan.recipe.name}: {_REPLACEMENTS} occluders cannot be used; {reason}")
 
 
 def _plain(value: dict[str, Any]) -> dict[str, Any]:

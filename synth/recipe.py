@@ -65,7 +65,8 @@ class Recipe(Strict):
     ) -> "Recipe":
         """The recipe with another seed, ``count`` samples in the same proportions, or a preset.
 
-        A preset (see ``Occlusion``) replaces the keys it sets and leaves the others.
+        A preset (see ``Occlusion``) replaces the keys it sets and leaves the others; "ahp-valid"
+        also makes it three composites of each val and test person.
 
         Raises:
             InputError: no samples, or no such preset.
@@ -73,6 +74,8 @@ class Recipe(Strict):
         changes: dict[str, object] = {} if seed is None else {"seed": seed}
         if preset is not None:
             changes["occlusion"] = _with_preset(self.occlusion, preset)
+            if preset == "ahp-valid":
+                changes["splits"] = self.splits.model_copy(update={"per_person": 3})
         if count is not None:
             changes["counts"] = _scaled(self.counts, count)
         return self.model_copy(update=changes)

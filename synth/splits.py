@@ -1,7 +1,7 @@
 """Which people and occluders belong to which split, and in what order people come."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -37,9 +37,10 @@ def make_pools(
     """The pool of each split by its name; ``what`` is "people" or "occluders".
 
     Raises:
-        InputError: a split that is to have samples would have nothing to draw from.
+        InputError: a split that is to have samples would have nothing to draw from, or too few
+            occluders where they may not come twice over one person.
     """
-    divided = [divide(recipe, source.name, source.ids()) for source in sources]
+    divided = [divide(recipe, source.name, source.ids(), source.group) for source in sources]
     pools = {}
     for split in SPLITS:
         pools[split] = Pool(tuple(parts[split] for parts in divided), weights)
@@ -50,7 +51,18 @@ def make_pools(
                 f"give more {what}, "
                 f"raise splits.{split} or set counts.{split} = 0"
             )
+        if what == "occluders" and split != "train" and getattr(recipe.counts, split):
+            _check_turns(recipe, split, len(pools[split]))
     return pools
+
+
+def _check_turns(recipe: Recipe, split: str, count: int) -> None:
+    turns = recipe.splits.per_person
+    if recipe.occlusion.frozen and count < turns:
+        raise InputError(
+            f"{recipe.name}: {count} occluders for {split} cannot differ in the {turns} "
+            "composites of a person; give more occluders or lower splits.per_person"
+        )
 
 
 def _left_out(sources: Sequence[PersonSource] | Sequence[OccluderSource]) -> str:
@@ -60,24 +72,51 @@ def _left_out(sources: Sequence[PersonSource] | Sequence[OccluderSource]) -> str
     return f" ({len(rejected)} left out, first {rejected[0].file}: {rejected[0].reason})"
 
 
-def divide(recipe: Recipe, source: str, ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
+def divide(
+    recipe: Recipe,
+    source: str,
+    ids: Sequence[str],
+    group: Callable[[str], str] = str,
+) -> dict[str, tuple[str, ...]]:
     """The ids of one source by split, in an order that only the id, source and seed decide.
 
-    Test comes first, then val, then train; a split that is to have samples gets at least one id
-    while the source has enough for all of them. Adding ids later moves few of the old ones.
+    Ids of one ``group`` (the people of one photo) stay together, in the place of their smallest.
+    Test comes first, then val, then train: the groups that still fit the number of ids a split is
+    to have, half over or less. A split that is to have samples gets at least one group while the
+    source has enough for all of them. Adding ids later moves few of the old ones.
     """
-    ordered = sorted(ids, key=lambda i: _order_key(recipe.splits.seed, source, i))
-    sizes = {}
+    seed, left = recipe.splits.seed, _groups(ids, group)
+    left.sort(key=lambda members: _order_key(seed, source, members[0]))
+    enough = len(left) >= len(SPLITS)
+    parts = {}
     for name in ("test", "val"):
         share = getattr(recipe.splits, name)
         wanted = bool(getattr(recipe.counts, name)) and share > 0
-        sizes[name] = max(round(share * len(ids)), int(wanted and len(ids) >= len(SPLITS)))
-    test, val = sizes["test"], sizes["val"]
-    return {
-        "test": tuple(ordered[:test]),
-        "val": tuple(ordered[test : test + val]),
-        "train": tuple(ordered[test + val :]),
-    }
+        parts[name] = _take(left, round(share * len(ids)), wanted and enough)
+    return parts | {"train": tuple(one for members in left for one in members)}
+
+
+def _groups(ids: Sequence[str], group: Callable[[str], str]) -> list[list[str]]:
+    members: dict[str, list[str]] = {}
+    for one in sorted(ids):
+        members.setdefault(group(one), []).append(one)
+    return list(members.values())
+
+
+def _take(left: list[list[str]], size: int, at_least_one: bool) -> tuple[str, ...]:
+    """Take whole groups of about ``size`` ids off ``left``; the smallest where none fits."""
+    taken: list[str] = []
+    kept = []
+    for members in left:
+        if len(taken) + len(members) / 2 <= size:
+            taken += members
+        else:
+            kept.append(members)
+    if not taken and at_least_one:
+        taken = min(kept, key=len)
+        kept.remove(taken)
+    left[:] = kept
+    return tuple(taken)
 
 
 def _order_key(seed: int, source: str, identifier: str) -> tuple[str, str]:
@@ -127,3 +166,17 @@ def held_out_order(pool: Pool, seed: int, split: str) -> list[Key]:
         order = _permutation(seed, split, source, 0, len(ids))
         turns += [((rank + 0.5) / weight, source, ids[int(i)]) for rank, i in enumerate(order)]
     return [(source, identifier) for _, source, identifier in sorted(turns)]
+
+
+def turn_of(pool: Pool, number: int, turns: int) -> list[range]:
+    """Positions of the ids, source by source, that composite ``number`` may draw from.
+
+    The ids are dealt out to the ``turns`` composites of a person, so that these share none; with
+    each person the hands move on by one. With ``turns`` ids or more nobody's hand is empty.
+    """
+    person, turn = divmod(number, turns)
+    hand, start, positions = (turn + person) % turns, 0, []
+    for ids in pool.ids:
+        positions.append(range((hand - start) % turns, len(ids), turns))
+        start += len(ids)
+    return positions

@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synth.compose import Composite, compose
+from synth.compose import Composite, Stage, compose
+from synth.histogram import Aim
 from synth.initial import make_initial
+from synth.occlude import Occluders, describe
 from synth.occlusion_spec import Initial, Occlusion
 from synth.sources.base import Cutout, PersonCrop
 from tests.synth.tiny import cutout, person_crop
@@ -42,7 +44,7 @@ def test_invariants_and_share(seed: int, count: int, occlusion: Occlusion) -> No
     assert (made.image == made.clean)[~made.occluder].all()
     assert (made.clean == person.image).all()
     assert made.got == pytest.approx(hidden.sum() / made.amodal.sum())
-    assert occlusion.hidden[0] <= made.got <= occlusion.hidden[1]
+    assert occlusion.hidden_range[0] <= made.got <= occlusion.hidden_range[1]
     assert len(made.placements) == count
 
 
@@ -63,7 +65,7 @@ def test_shares_are_roughly_uniform() -> None:
     ]
     counts, _ = np.histogram([one.got for one in made], np.linspace(0.1, 0.7, 6))
     assert counts.min() >= 15
-    assert np.mean([abs(one.got - one.asked) for one in made]) < 0.03
+    assert np.mean([one.miss[1] for one in made]) < 0.03
 
 
 def test_black_borders_stay_black() -> None:
@@ -79,8 +81,9 @@ def test_black_borders_stay_black() -> None:
 def test_an_asked_share_is_honoured() -> None:
     person, things = case(1, 1, size=128)
     for asked in (0.1, 0.35, 0.6):
-        made = compose(person, things, Occlusion(), np.random.default_rng(2), asked)
-        assert made.asked == asked
+        aim = Aim(asked, 0.05, 0.7)
+        made = compose(person, things, Occlusion(), np.random.default_rng(2), aim)
+        assert made.aim is aim and not made.missed
         assert made.got == pytest.approx(asked, abs=0.04)
 
 
@@ -103,7 +106,39 @@ def test_what_cannot_be_reached_is_said() -> None:
     occlusion = Occlusion(hidden=(0.6, 0.7), tries=20, blend="hard")
     made = compose(person, [Cutout(rgba, "fence")], occlusion, np.random.default_rng(0))
     assert made.got < 0.6
-    assert made.miss(occlusion.hidden)[0] == pytest.approx(0.6 - made.got)
+    assert made.miss[0] == pytest.approx(0.6 - made.got) and made.missed
+    assert describe(Stage(person), made, Occluders(("a:1",), ()))["missed"] is True
+
+
+def test_not_being_in_front_of_the_part_is_a_miss() -> None:
+    person, things = case(1, 1)
+    made = compose(person, things, Occlusion(), np.random.default_rng(0))
+    assert not made.missed
+    beside = replace(made, focused=False)
+    assert beside.missed and beside.miss > made.miss
+
+
+def test_rejection_takes_any_share_in_the_range_and_asks_for_none() -> None:
+    shares = []
+    for seed in range(60):
+        person, things = case(seed, 1 + seed % 2, size=96)
+        occlusion = Occlusion(preset="pcnet", hidden=(0.1, 0.9), tries=50)
+        made = compose(person, things, occlusion, np.random.default_rng(seed))
+        meta = describe(Stage(person), made, Occluders(("a:1",), tuple(things)))
+        assert meta["asked_share"] is None and meta["asked_range"] == [0.1, 0.9]
+        assert made.missed or 0.1 <= made.got <= 0.9
+        assert not any(note["rescaled"] for note in made.placements)
+        shares.append(made.got)
+    assert np.std(shares) > 0.12  # not steered to anything
+
+
+def test_each_of_several_hides_something_where_no_share_is_asked() -> None:
+    for seed in range(20):
+        person, things = case(seed, 3, size=96)
+        occlusion = Occlusion(preset="pcnet", occluders=(3, 3))
+        made = compose(person, things, occlusion, np.random.default_rng(seed))
+        after = [note["share_after"] for note in made.placements]
+        assert made.missed or 0 < after[0] < after[1] < after[2]
 
 
 def test_no_cutouts_is_an_error() -> None:

@@ -6,10 +6,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synth.occlusion_spec import Occlusion
-from synth.place import KINDS, Pose, Scene, draw_pose, find_pose, mask_box, photo_box
+from synth.place import Scene, find_pose, mask_box, photo_box
+from synth.poses import Pose, Shape, Site, draw_pose, shape_of
 from tests.synth.tiny import ellipse, person_crop
 
 SEEDS = st.integers(0, 2**32 - 1)
+
+
+def drawn(
+    box: tuple[float, float, float, float],
+    aspect: float,
+    settings: Occlusion,
+    rng: np.random.Generator,
+    ground: float | None = None,
+) -> Pose:
+    return draw_pose(Site(box, 100, ground), Shape(aspect), settings, rng)
 
 
 def overlap_fraction(pose: Pose, box: tuple[float, float, float, float]) -> tuple[float, float]:
@@ -24,7 +35,7 @@ def overlap_fraction(pose: Pose, box: tuple[float, float, float, float]) -> tupl
 def test_boxes_overlap_by_at_least_the_asked_fraction(seed: int, aspect: float) -> None:
     occlusion = Occlusion(overlap=(0.4, 1.0))
     box = (30.0, 10.0, 25.0, 70.0)
-    pose = draw_pose(box, aspect, occlusion, np.random.default_rng(seed))
+    pose = drawn(box, aspect, occlusion, np.random.default_rng(seed))
     x, y = overlap_fraction(pose, box)
     assert x * y >= 0.4 * 0.5 - 1e-9
     assert min(x, y) >= 0.4 - 1e-9
@@ -33,7 +44,7 @@ def test_boxes_overlap_by_at_least_the_asked_fraction(seed: int, aspect: float) 
 
 @given(SEEDS)
 def test_scale_is_in_range_unless_across(seed: int) -> None:
-    pose = draw_pose((0, 0, 30, 80), 1.5, Occlusion(scale=(0.3, 1)), np.random.default_rng(seed))
+    pose = drawn((0, 0, 30, 80), 1.5, Occlusion(scale=(0.3, 1)), np.random.default_rng(seed))
     if pose.kind == "across":
         assert pose.width >= 30 - 1e-9
     else:
@@ -42,8 +53,8 @@ def test_scale_is_in_range_unless_across(seed: int) -> None:
 
 def test_every_kind_is_drawn_and_below_comes_from_below() -> None:
     rng = np.random.default_rng(0)
-    poses = [draw_pose((20, 20, 20, 60), 1.0, Occlusion(), rng) for _ in range(300)]
-    assert {pose.kind for pose in poses} == set(KINDS)
+    poses = [drawn((20, 20, 20, 60), 1.0, Occlusion(), rng) for _ in range(300)]
+    assert {pose.kind for pose in poses} == {"below", "side", "across", "anywhere"}
     partly = [
         p for p in poses if p.kind == "below" and overlap_fraction(p, (20, 20, 20, 60))[1] < 1
     ]
@@ -105,8 +116,95 @@ def test_boxes_of_masks_and_photos() -> None:
 @given(SEEDS)
 def test_what_stands_rests_on_its_ground(seed: int) -> None:
     box = (20.0, 10.0, 25.0, 70.0)
-    pose = draw_pose(box, 2.0, Occlusion(), np.random.default_rng(seed), ground=83.0)
+    pose = drawn(box, 2.0, Occlusion(), np.random.default_rng(seed), ground=83.0)
     assert pose.kind == "stand"
     assert pose.top + pose.height == pytest.approx(83)
     assert pose.height >= 0.7 * 70 - 1e-9
     assert overlap_fraction(pose, box)[0] >= 0.4 - 1e-9
+
+
+def test_kinds_come_as_often_as_their_weights_say() -> None:
+    rng = np.random.default_rng(1)
+    occlusion = Occlusion(placement={"side": 3.0, "below": 1.0})
+    kinds = [drawn((20, 20, 20, 60), 1.0, occlusion, rng).kind for _ in range(800)]
+    assert set(kinds) == {"below", "side"}
+    assert kinds.count("side") == pytest.approx(600, abs=50)
+
+
+def test_the_order_of_weights_does_not_matter() -> None:
+    weights = {"squares": 1.0, "below": 2.0, "part:feet": 1.0, "side": 0.0}
+    one, two = Occlusion(placement=weights), Occlusion(placement=dict(reversed(weights.items())))
+    assert list(one.placement) == list(two.placement) == ["below", "squares", "part:feet"]
+
+
+@given(SEEDS, st.floats(0.3, 3), st.floats(0.05, 0.9))
+def test_squares_overlap_by_the_drawn_share(seed: int, aspect: float, least: float) -> None:
+    """PCNet's placer, from its definition: squares of the crop's size share ``overlap``."""
+    occlusion = Occlusion(overlap=(least, least + 0.02), scale=(1.0, 1.0001), placement="squares")
+    pose = drawn((10, 10, 30, 70), aspect, occlusion, np.random.default_rng(seed))
+    x, y = pose.left + pose.width / 2 - 50, pose.top + pose.height / 2 - 50
+    assert (1 - abs(x) / 100) * (1 - abs(y) / 100) == pytest.approx(least + 0.01, abs=0.0101)
+    side = max((3 * pose.width * pose.height) ** 0.5, 1.1 * pose.width, 1.1 * pose.height)
+    assert side == pytest.approx(100, rel=1e-3)
+
+
+def test_the_thickest_spot_lies_over_the_part() -> None:
+    alpha = np.zeros((40, 60), np.uint8)
+    alpha[:, :3] = 255  # a thin post ...
+    alpha[5:25, 30:60] = 255  # ... beside a plate
+    shape = shape_of(alpha)
+    assert shape.heart[0] * 60 == pytest.approx(45, abs=8)
+    assert shape.heart[1] * 40 == pytest.approx(15, abs=3)
+    site = Site((20.0, 10.0, 30.0, 80.0), 100, spots={"part:head": np.array([[35, 14]])})
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        pose = draw_pose(site, shape, Occlusion(placement="part:head"), rng)
+        across = 1 - shape.heart[0] if pose.flip else shape.heart[0]
+        assert pose.left + across * pose.width == pytest.approx(35.5)
+        assert pose.top + shape.heart[1] * pose.height == pytest.approx(14.5)
+
+
+def test_what_hides_feet_stands_on_the_ground() -> None:
+    site = Site((20.0, 10.0, 30.0, 80.0), 100, spots={"part:feet": np.array([[35, 88]])})
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        pose = draw_pose(site, Shape(1.0), Occlusion(placement="part:feet"), rng)
+        assert 90 <= pose.top + pose.height <= 90 + 0.13 * 80
+
+
+def test_a_part_that_is_hidden_already_gives_way() -> None:
+    rng = np.random.default_rng(0)
+    pose = draw_pose(Site((20, 10, 30, 80), 100), Shape(1.0), Occlusion(placement="part:feet"), rng)
+    assert pose.kind == "anywhere"
+
+
+def test_in_front_of_a_part_means_more_of_it_than_of_the_rest() -> None:
+    amodal = np.zeros((96, 96), bool)
+    amodal[8:88, 30:60] = True
+    head = np.zeros_like(amodal)
+    head[8:18, 30:60] = True
+    scene = Scene(amodal, np.zeros_like(amodal), (0, 0, 96, 96), {"part:head": head})
+    solid = np.full((16, 16), 255, np.uint8)
+
+    def focused(left: float, top: float, width: float, height: float) -> bool:
+        return scene.is_focused(Pose(left, top, width, height, "part:head", False), solid)
+
+    assert focused(30, 8, 30, 10)
+    assert focused(30, 8, 30, 30)  # all of the head, 20 of 70 rows of the rest: 3.5 times
+    assert not focused(30, 14, 30, 30)  # 40 % of both
+    assert not focused(0, 0, 5, 5)
+
+
+def test_rejection_takes_the_first_draw_in_range() -> None:
+    person = person_crop(96, np.random.default_rng(0))
+    scene = Scene(person.amodal, np.zeros_like(person.amodal), (0, 0, 96, 96))
+    occlusion = Occlusion(preset="pcnet", tries=400)
+    solid = np.full((30, 20), 255, np.uint8)
+    for seed in range(30):
+        found = find_pose(scene, solid, 0.3, 0.1, occlusion, np.random.default_rng(seed))
+        again = np.random.default_rng(seed)
+        shape, site = shape_of(solid, with_heart=False), Site(scene.box, 96)
+        poses = [draw_pose(site, shape, occlusion, again) for _ in range(found.draws)]
+        shares = [scene.share(pose, solid) for pose in poses]
+        assert abs(shares[-1] - 0.3) <= 0.1 < min((abs(s - 0.3) for s in shares[:-1]), default=1)
+        assert found.pose == poses[-1] and not found.rescaled

@@ -1,6 +1,7 @@
 """Splits, the order of people, and sample i as a pure function."""
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,12 +10,13 @@ from hypothesis import strategies as st
 
 from synth.codec import sample_hash
 from synth.errors import InputError
+from synth.occlusion_spec import Occlusion
 from synth.plan import Plan, make_plan, make_sample, person_of
 from synth.recipe import Counts, Recipe, Splits
 from synth.sample import violations
 from synth.source_specs import FolderOccluders, FolderPeople
-from synth.sources.base import Rejection
-from synth.splits import Pool, divide, held_out_order, train_person
+from synth.sources.base import Cutout, Rejection
+from synth.splits import Pool, divide, held_out_order, train_person, turn_of
 from tests.synth.tiny import FakeOccluders, FakePeople
 
 PEOPLE = FolderPeople(source="folder", images="a", masks="b")
@@ -82,6 +84,42 @@ def test_a_share_of_zero_cannot_serve_a_count() -> None:
         plan(recipe(splits=Splits(val=0.0, test=0.2)))
 
 
+@settings(max_examples=60)
+@given(
+    st.lists(st.integers(0, 25), min_size=0, max_size=120),
+    st.floats(0, 0.4),
+    st.floats(0, 0.4),
+    st.integers(0, 5),
+)
+def test_no_group_is_divided(groups: list[int], val: float, test: float, seed: int) -> None:
+    ids = [f"{number:03d}" for number in range(len(groups))]
+    chosen = recipe(splits=Splits(val=val, test=test, seed=seed))
+    parts = divide(chosen, "s", ids, lambda one: str(groups[int(one)]))
+    assert sorted(one for part in parts.values() for one in part) == ids
+    homes = [{groups[int(one)] for one in part} for part in parts.values()]
+    assert sum(map(len, homes)) == len(set().union(*homes))
+    if len(set(groups)) >= 3 and min(val, test) > 0:
+        assert all(parts[name] for name in ("val", "test"))
+        largest = max(map(groups.count, groups))
+        assert abs(len(parts["test"]) - test * len(ids)) <= largest
+
+
+@given(st.lists(st.text("abc012", min_size=1, max_size=4), unique=True), st.integers(0, 9))
+def test_groups_of_one_change_nothing(ids: list[str], seed: int) -> None:
+    chosen = recipe(splits=Splits(seed=seed))
+    grouped = divide(chosen, "s", ids, lambda one: f"photo of {one}")
+    assert grouped == divide(chosen, "s", ids)
+
+
+def test_a_photo_full_of_people_is_not_cut_in_two() -> None:
+    people = FakePeople("folder", 40)
+    people.group = lambda one: str(int(one) // 4)  # type: ignore
+    made = make_plan(recipe(), [people], [FakeOccluders("folder", 30)])
+    photos = [{people.group(i) for i in pool.ids[0]} for pool in made.people.values()]
+    assert sum(map(len, photos)) == 10
+    assert all(photos)
+
+
 def test_train_takes_everyone_once_a_cycle_in_new_order() -> None:
     pool = Pool((tuple("abcdefgh"),), (1.0,))
     cycles = [[train_person(pool, 0, 8 * c + i)[1] for i in range(8)] for c in range(4)]
@@ -127,6 +165,67 @@ def test_composites_of_a_test_person_share_the_crop_but_not_the_occlusion() -> N
     assert one.clean is not None and two.clean is not None
     assert np.array_equal(one.clean, two.clean)
     assert not np.array_equal(one.occluder, two.occluder)
+
+
+FROZEN = Occlusion(preset="ahp-valid", hidden=(0.01, 0.9))
+
+
+def test_a_person_of_the_validation_gets_three_different_occluders() -> None:
+    made = plan(recipe(train=2, val=3, test=24, occlusion=FROZEN))
+    samples = [make_sample(made, 5 + number) for number in range(24)]
+    for three in (samples[at : at + 3] for at in range(0, 24, 3)):
+        assert len({s.person_id for s in three}) == 1
+        assert len({s.clean.tobytes() for s in three if s.clean is not None}) == 1
+        assert len({s.occluder_ids for s in three}) == 3
+        assert all(len(s.occluder_ids) == 1 for s in three)
+    assert len({s.occluder_ids for s in samples}) > 3
+
+
+@given(st.lists(st.integers(0, 7), min_size=1, max_size=4), st.integers(1, 5), st.integers(0, 40))
+def test_hands_of_occluders_are_disjoint_and_complete(
+    sizes: list[int], turns: int, person: int
+) -> None:
+    pool = Pool(tuple(tuple(map(str, range(n))) for n in sizes), (1.0,) * len(sizes))
+    hands = [
+        {(s, i) for s, some in enumerate(turn_of(pool, person * turns + turn, turns)) for i in some}
+        for turn in range(turns)
+    ]
+    assert sum(map(len, hands)) == len(set().union(*hands)) == sum(sizes)
+    assert all(hands) or sum(sizes) < turns
+
+
+def test_frozen_samples_outlive_other_counts() -> None:
+    few, many = (plan(recipe(train=n, val=2, test=4, occlusion=FROZEN)) for n in (3, 9))
+    for number in range(6):
+        one, two = make_sample(few, 3 + number), make_sample(many, 9 + number)
+        assert np.array_equal(one.image, two.image) and one.meta == two.meta
+    assert not np.array_equal(make_sample(few, 3).image, make_sample(few, 4).image)
+
+
+def test_too_few_occluders_to_differ_is_said() -> None:
+    with pytest.raises(InputError, match="2 occluders for val cannot differ in the 3 composites"):
+        make_plan(
+            recipe(occlusion=FROZEN), [FakePeople("folder", 40)], [FakeOccluders("folder", 20)]
+        )
+
+
+def test_people_are_not_drawn_before_a_part_alone() -> None:
+    made = plan(recipe(occlusion=Occlusion(preset="part:head")))
+    source = made.occluder_sources[0]
+    load, asked = source.load, []
+
+    def every_other(one: str, size: int, rng: np.random.Generator) -> Cutout:
+        asked.append(one)
+        category = "person" if int(one) % 2 else "thing"
+        return replace(load(one, size, rng), category=category)
+
+    source.load = every_other  # type: ignore[method-assign]
+    samples = [make_sample(made, index) for index in range(10)]
+    assert {o["category"] for s in samples for o in s.meta["occluders"]} == {"thing"}
+    assert any(int(one) % 2 for one in asked)
+    source.load = lambda *given: replace(load(*given), category="person")  # type: ignore
+    with pytest.raises(InputError, match="are people, who stand before no part alone"):
+        make_sample(made, 11)
 
 
 def test_index_layout() -> None:
@@ -193,6 +292,7 @@ def test_nobody_readable_is_one_line() -> None:
 
 def test_meta_is_plain_json() -> None:
     sample = make_sample(plan(), 0)
+    assert set(sample.meta) == {"asked_share", "person", "occluders", "placements"}
     assert type(sample.meta["placements"][0]["box"]) is list
     assert sample.meta["occluders"][0]["category"] == "thing"
     assert isinstance(sample.modal, np.ndarray)

@@ -24,7 +24,8 @@ pool = 10
 
 
 def test_every_bundled_recipe_is_sound() -> None:
-    assert {"people-quick", "photos-small"} <= set(RECIPES.bundled())
+    known = {"people-quick", "photos-small", "photos-hard", "photos-valid"}
+    assert known <= set(RECIPES.bundled())
     for name in RECIPES.bundled():
         assert load_recipe(name).name == name
 
@@ -45,6 +46,36 @@ def test_a_fault_is_named_in_one_line(change: tuple[str, str], said: str) -> Non
         parse_recipe(GOOD.replace(*change, 1), "mine.toml")
     assert caught.value.message.startswith("mine.toml: ")
     assert "\n" not in caught.value.message and caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('preset = "hrad"', "occlusion.preset: no 'hrad'; did you mean hard"),
+        ('preset = "part:hed"', "occlusion.preset: no 'part:hed'; did you mean part:head"),
+        ('preset = "feet"', "occlusion.preset: no 'feet'; did you mean part:feet\\?"),
+        ('placement = "belw"', "occlusion.placement: no 'belw'; did you mean below\\?"),
+        ("placement = { torso = 1 }", "occlusion.placement: no 'torso'; did you mean part:torso"),
+        ("placement = { side = -1 }", "occlusion.placement: side = -1.0; give 0 or more"),
+        ("placement = { side = inf }", "occlusion.placement: side = inf; give 0 or more"),
+        ("placement = {}", "give at least one kind a weight above 0"),
+        ("hidden = [0.1]", "occlusion.hidden = .*; give a range .*, or a histogram"),
+        ("hidden = { edges = [0, 1], shars = [1] }", "unknown key .*shars; did you mean shares"),
+        ("hidden = { edges = [0, 1], shares = [1, 2] }", "has 2 edges and 2 shares; give 1"),
+        ("scale = [0.1, 99]", "occlusion.scale = .*; give sizes up to 4"),
+        ("truncate = 2", "occlusion.truncate: .*less than or equal to 1 .*; change it"),
+        ('reach = "rejct"', "occlusion.reach: .*'steer' or 'reject'"),
+    ],
+)
+def test_a_fault_of_the_occlusion_is_named_in_one_line(
+    line: str, said: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(f"{GOOD}[occlusion]\n{line}\n")
+    with pytest.raises(InputError, match=said) as caught:
+        load_recipe(file)
+    assert caught.value.message.startswith(f"{file}: ")
+    assert "\n" not in caught.value.message
 
 
 def test_unknown_names_and_files_say_what_there_is(tmp_path: Path) -> None:
