@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: quickstart test speed lint clean
+.PHONY: quickstart test speed memory lint clean
 
 quickstart: $(VENV)/installed
 	$(BIN)/hdeocc quickstart
@@ -17,6 +17,10 @@ test: $(VENV)/installed-dev
 # Samples a second and core beside the limit of the machine; OUT=FOLDER keeps speed.json there.
 speed: $(VENV)/installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m speed --durations=0 tests/speed
+
+# Peak memory of building and checking 200 and 20,000 samples.
+memory: $(VENV)/installed-dev
+	$(BIN)/python -m pytest -q -s -m slow tests/synth/test_memory.py
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

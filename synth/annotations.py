@@ -1,55 +1,58 @@
-"""``annotations.json``: the masks, ids and licences of a data set in the style of COCO."""
+"""``annotations.json``: masks, ids and licences of a data set as COCO's amodal tools read them.
+
+The keys are those of COCO-amodal (Zhu et al., Semantic Amodal Segmentation, CVPR 2017) in the flat
+form of D2SA and COCOA-cls: ``segmentation``, ``bbox`` and ``area`` are of the whole person,
+``visible_mask`` and ``invisible_mask`` its two parts, ``occlude_rate`` is the hidden share, and
+``order`` the place in depth, 1 in front of everything.
+"""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pycocotools import mask as coco_mask
 
-from synth.codec import canonical
-from synth.shards import Job, Marker, read_members
+from synth.codec import canonical, encode_mask
+from synth.images import decode_rle
+from synth.recipe import Recipe
+from synth.shards import Job, jobs, read_members, whole_markers
 
 Labels = dict[str, Any]
+_URLS = ("coco_url", "flickr_url", "url")
 
 
-def annotation_chunks(
-    folder: Path, shards: list[tuple[Job, Marker]], title: str
-) -> Iterator[bytes]:
+def annotation_chunks(folder: Path, recipe: Recipe) -> Iterator[bytes]:
     """The file piece by piece, so that memory does not grow with the data set.
 
-    ``segmentation``, ``bbox`` and ``area`` describe the visible part, as COCO's tools expect;
-    ``amodal_segmentation`` and so on the whole person, ``occluder_segmentation`` what is pasted.
-
     Raises:
+        InputError: the marker of a shard is missing or damaged.
         OSError, ValueError: a shard cannot be read.
     """
-    licences: dict[str, int] = {}
+    licences: dict[tuple[str, str], int] = {}
+    title = recipe.title or recipe.name
     yield b'{"info":' + canonical({"description": title, "version": "1"})
-    yield b',\n"categories":[{"id":1,"name":"person"}],\n"images":['
-    images = (_image(job, labels, licences) for job, labels in _all_labels(folder, shards))
-    yield from _rows(images)
+    yield b',\n"categories":[{"id":1,"name":"person","supercategory":"person"}],\n"images":['
+    yield from _rows(folder, recipe, lambda job, labels: _image(job, labels, licences))
     yield b'],\n"annotations":['
-    yield from _rows(_annotation(labels) for _, labels in _all_labels(folder, shards))
-    yield b'],\n"licenses":' + canonical([{"id": i, "name": n} for n, i in licences.items()])
-    yield b"}\n"
+    yield from _rows(folder, recipe, lambda _, labels: _annotation(labels))
+    listed = [{"id": i, "name": name, "url": url} for (name, url), i in licences.items()]
+    yield b'],\n"licenses":' + canonical(listed) + b"}\n"
 
 
-def _rows(values: Iterable[Labels]) -> Iterator[bytes]:
-    for number, value in enumerate(values):
-        yield (b",\n" if number else b"\n") + canonical(value)
-
-
-def _all_labels(folder: Path, shards: list[tuple[Job, Marker]]) -> Iterator[tuple[Job, Labels]]:
-    for job, marker in shards:
+def _rows(folder: Path, recipe: Recipe, row: Callable[[Job, Labels], Labels]) -> Iterator[bytes]:
+    separator = b"\n"
+    for job, marker in whole_markers(folder, jobs(recipe)):
         for entry in marker.samples:
             only = replace(entry, members={"json": entry.members["json"]})
-            yield job, json.loads(read_members(folder / job.name, only)["json"])
+            labels = json.loads(read_members(folder / job.name, only)["json"])
+            yield separator + canonical(row(job, labels))
+            separator = b",\n"
 
 
-def _image(job: Job, labels: Labels, licences: dict[str, int]) -> Labels:
-    name = labels["meta"].get("person", {}).get("licence")
+def _image(job: Job, labels: Labels, licences: dict[tuple[str, str], int]) -> Labels:
+    person = _credit(labels["meta"].get("person", {}))
     image: Labels = {
         "id": int(labels["id"]),
         "file_name": f"{labels['id']}.image.png",
@@ -58,31 +61,37 @@ def _image(job: Job, labels: Labels, licences: dict[str, int]) -> Labels:
         "width": labels["size"][1],
         "split": labels["split"],
     }
-    if isinstance(name, str):
-        image["license"] = licences.setdefault(name, len(licences) + 1)
+    image |= {key: person[key] for key in _URLS if key in person}
+    if "licence" in person:
+        licence = person["licence"], person.get("licence_url", "")
+        image["license"] = licences.setdefault(licence, len(licences) + 1)
     return image
 
 
 def _annotation(labels: Labels) -> Labels:
-    visible, whole = labels["modal"], labels["amodal"]
+    whole, visible = labels["amodal"], labels["modal"]
+    height, width = labels["size"]
+    hidden = decode_rle(whole, height, width) & ~decode_rle(visible, height, width)
     meta = labels["meta"]
     return {
         "id": int(labels["id"]) + 1,  # COCO's evaluation takes an id of 0 for "no match"
         "image_id": int(labels["id"]),
         "category_id": 1,
         "iscrowd": 0,
-        "segmentation": visible,
-        "bbox": _box(visible),
-        "area": int(coco_mask.area(visible)),
-        "amodal_segmentation": whole,
-        "amodal_bbox": _box(whole),
-        "amodal_area": int(coco_mask.area(whole)),
-        "occluder_segmentation": labels["occluder"],
-        "hidden_share": labels["hidden_share"],
-        "person_id": labels["person_id"],
-        "person_source": _credit(meta.get("person", {})),
+        "segmentation": whole,
+        "bbox": _box(whole),
+        "area": int(coco_mask.area(whole)),
+        "visible_mask": visible,
+        "visible_bbox": _box(visible),
+        "visible_area": int(coco_mask.area(visible)),
+        "invisible_mask": encode_mask(hidden),
+        "occlude_rate": labels["hidden_share"],
+        "order": len(labels["occluder_ids"]) + 1,
+        "occluder_mask": labels["occluder"],
         "occluder_ids": labels["occluder_ids"],
         "occluder_sources": [_credit(one) for one in meta.get("occluders", [])],
+        "person_id": labels["person_id"],
+        "person_source": _credit(meta.get("person", {})),
     }
 
 

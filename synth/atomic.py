@@ -17,6 +17,11 @@ def _host() -> str:
     return "".join(c if c.isalnum() else "_" for c in socket.gethostname())
 
 
+def temporary(path: Path) -> Path:
+    """A name beside ``path`` that only this process uses; ``clean_leftovers`` knows it."""
+    return path.with_name(f"{_MARK}{_host()}-{os.getpid()}-{path.name}")
+
+
 @contextmanager
 def atomic_file(path: Path) -> Iterator[IO[bytes]]:
     """A writable and readable binary file that takes the name ``path`` when the block ends well.
@@ -26,21 +31,21 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
     Raises:
         InputError: the file system refused (disk full, no permission ...).
     """
-    temporary = path.with_name(f"{_MARK}{_host()}-{os.getpid()}-{path.name}")
+    unfinished = temporary(path)
     try:
-        with open(temporary, "w+b") as file:
+        with open(unfinished, "w+b") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        os.replace(unfinished, path)
         _sync_folder(path.parent)
     except OSError as error:
-        if error.filename not in (None, str(path), str(temporary)):
+        if error.filename not in (None, str(path), str(unfinished)):
             raise  # another file's fault, met while this one was being written
         raise _refused(path, error) from error
     finally:
         with suppress(OSError):
-            temporary.unlink(missing_ok=True)
+            unfinished.unlink(missing_ok=True)
 
 
 def _sync_folder(folder: Path) -> None:
@@ -86,8 +91,12 @@ def _refused(path: Path, error: OSError) -> InputError:
 
 def write_json(path: Path, value: Any, indent: int | None = None) -> None:
     """Atomically write ``value`` as JSON, keys in their order, with a final newline."""
-    text = json.dumps(value, indent=indent, ensure_ascii=False)
-    write_bytes(path, (text + "\n").encode())
+    write_bytes(path, json_bytes(value, indent))
+
+
+def json_bytes(value: Any, indent: int | None = None) -> bytes:
+    """What ``write_json`` writes."""
+    return (json.dumps(value, indent=indent, ensure_ascii=False) + "\n").encode()
 
 
 def clean_leftovers(folder: Path, alone: bool) -> int:
@@ -98,7 +107,8 @@ def clean_leftovers(folder: Path, alone: bool) -> int:
     """
     removed = 0
     for path in sorted(folder.glob(f"{_MARK}*")):
-        host, pid = path.name.removeprefix(_MARK).split("-")[:2]
+        host, _, rest = path.name.removeprefix(_MARK).partition("-")
+        pid = rest.partition("-")[0]
         if alone or (host == _host() and pid.isdigit() and not is_alive(int(pid))):
             path.unlink(missing_ok=True)
             removed += 1

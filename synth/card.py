@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from synth.recipe import SPLITS
+from synth.recipe import SPLITS, Recipe
 
 
 def card(info: dict[str, Any]) -> str:
     """Markdown text from the content of ``dataset.json``."""
-    recipe = info["recipe"]
+    recipe = Recipe.model_validate(info["recipe"]).model_dump(mode="json")
     parts = [
         f"# {recipe['title'] or recipe['name']}\n",
         "Occluded people with the truth behind the occluder. Hidden regions are outlined below; "
@@ -15,6 +15,7 @@ def card(info: dict[str, Any]) -> str:
         "![contact sheet](contact_sheet.png)\n",
         _numbers(info),
         _origins(recipe),
+        _occlusion(recipe["occlusion"]) + _missed(info),
         _layout(recipe),
         _left_out(info),
         f"Fingerprint: `{info['fingerprint']}` (SHA-256 over all pixels and labels in order). "
@@ -40,12 +41,42 @@ def _numbers(info: dict[str, Any]) -> str:
 def _origins(recipe: dict[str, Any]) -> str:
     people = ", ".join(one["source"] for one in recipe["people"])
     occluders = ", ".join(one["source"] for one in recipe["occluders"])
-    low, high = recipe["occlusion"]["hidden"]
+    return f"People: {people}. Occluders: {occluders}. Seed {recipe['seed']}.\n"
+
+
+def _occlusion(chosen: dict[str, Any]) -> str:
+    """How much is hidden, by how many, where and how."""
+    fewest, most = chosen["occluders"]
+    number = f"{most}" if fewest == most else f"{fewest} to {most}"
+    kinds = ", ".join(name for name, weight in chosen["placement"].items() if weight > 0)
+    facts = [f"{number} occluder{'s' if most > 1 else ''} a person", kinds]
+    facts.append(f'blended "{chosen["blend"]}"')
+    if chosen["truncate"]:
+        low, high = chosen["truncated"]
+        facts.append(f"the frame cuts {low:.0%} to {high:.0%} off {chosen['truncate']:.0%} of them")
+    preset = f' Preset "{chosen["preset"]}".' if chosen["preset"] else ""
+    return f"Occlusion: {'; '.join(facts)}.{preset} {_hidden(chosen)}\n"
+
+
+def _missed(info: dict[str, Any]) -> str:
+    if not info["missed"]:
+        return ""
     return (
-        f"People: {people}. Occluders: {occluders}, up to {recipe['occlusion']['occluders'][1]} "
-        f'a person, blended "{recipe["occlusion"]["blend"]}". Asked hidden share: uniform from '
-        f"{low:g} to {high:g}. Seed {recipe['seed']}.\n"
+        f"In {info['missed']} of {sum(info['counts'].values())} samples what was asked could not "
+        'be reached; their `json` says `"missed": true`.\n'
     )
+
+
+def _hidden(occlusion: dict[str, Any]) -> str:
+    """What hidden share was asked."""
+    hidden = occlusion["hidden"]
+    if isinstance(hidden, dict):
+        bins = zip(hidden["edges"], hidden["edges"][1:], hidden["shares"], strict=False)
+        total = sum(hidden["shares"])
+        rows = ", ".join(f"{w / total:.0%} from {a:g} to {b:g}" for a, b, w in bins if w)
+        return f"Asked hidden share: {rows}."
+    how = "any" if occlusion["reach"] == "reject" else "uniform"
+    return f"Asked hidden share: {how} from {hidden[0]:g} to {hidden[1]:g}."
 
 
 def _layout(recipe: dict[str, Any]) -> str:

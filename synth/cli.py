@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from synth.cli_estimate import estimate
 from synth.cli_export import export
 from synth.cli_segmenter import segmenter
 from synth.cli_stats import stats
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from synth.recipe import Recipe
 
 _DATA_HELP = "Folder that paths in the recipe start from [default: HDEOCC_DATA]."
+_PRESET_HELP = "Occlusion: ahp-valid, pcnet, hard, or part:NAME such as part:head."
 
 
 @click.group()
@@ -35,12 +37,24 @@ def _part(_context: click.Context, _option: click.Parameter, value: str) -> tupl
     return int(first), int(last)
 
 
-def _load(name: str, seed: int | None, count: int | None = None) -> "Recipe":
+def _pairs(_context: click.Context, _option: click.Parameter, values: list[str]) -> dict[str, str]:
+    pairs = {}
+    for given in values:
+        key, sign, value = given.partition("=")
+        if not (key and sign):
+            raise InputError(f"--slurm {given}: give an option of sbatch, such as partition=cpu")
+        pairs[key.removeprefix("--")] = value
+    return pairs
+
+
+def _load(
+    name: str, seed: int | None, count: int | None = None, preset: str | None = None
+) -> "Recipe":
     from synth.recipe import load_recipe
 
     if seed is not None and seed < 0:
         raise InputError(f"--seed {seed}: give a number from 0 up")
-    return load_recipe(name).with_changes(seed, count)
+    return load_recipe(name).with_changes(seed, count, preset)
 
 
 @synth.command()
@@ -48,9 +62,14 @@ def _load(name: str, seed: int | None, count: int | None = None) -> "Recipe":
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder to build into.")
 @click.option("--seed", type=int, help="Another seed than the recipe's.")
 @click.option("--count", type=int, help="This many samples in all, in the recipe's proportions.")
-@click.option("--workers", type=int, default=1, show_default=True, help="Processes.")
+@click.option("--preset", help=_PRESET_HELP)
+@click.option("--workers", type=int, help="Shards at a time [default: 1; with ray: every CPU].")
 @click.option("--part", callback=_part, default="1/1", help="Only every n-th shard: i/n.")
 @click.option("--data", type=click.Path(path_type=Path), help=_DATA_HELP)
+@click.option("--engine", default="processes", help="processes, ray or slurm.", show_default=True)
+@click.option("--address", help="Of a Ray cluster that runs [default: Ray is started here].")
+@click.option("--cluster", default="slurm", help="slurm, or local to try its jobs out here.")
+@click.option("--slurm", multiple=True, callback=_pairs, help="KEY=VALUE for sbatch, repeatable.")
 @click.pass_context
 def build(ctx: click.Context, recipe: str, out: Path, part: tuple[int, int], **given: Any) -> None:
     """Build the data set of RECIPE: the name of a bundled recipe, or a .toml file.
@@ -58,16 +77,25 @@ def build(ctx: click.Context, recipe: str, out: Path, part: tuple[int, int], **g
     \b
     hdeocc synth build people-quick --out data/people
     hdeocc synth build my-photos.toml --out data/mine --count 5000 --workers 8
+    hdeocc synth build my-photos.toml --out data/hard --preset hard
     hdeocc synth build my-photos.toml --out data/mine --part 3/16    (on machine 3 of 16)
+    hdeocc synth build my-photos.toml --out data/mine --engine ray --address 10.0.0.1:6379
+    hdeocc synth build my-photos.toml --out data/mine --engine slurm --workers 64 \\
+        --slurm partition=cpu --slurm time=04:00:00
 
-    Interrupt it when you like: the same command goes on where it stopped. Seed, workers and
-    parts never change what a sample looks like; only the recipe and its seed do.
+    Interrupt it when you like: the same command goes on where it stopped. Seed, workers, parts
+    and engines never change what a sample looks like; only the recipe and its seed do. Engines
+    of several machines need OUT and the photos on a file system that all of them share.
     """
     from synth.build import build as build_dataset
+    from synth.engines import choose
 
-    chosen = _load(recipe, given["seed"], given["count"])
+    chosen = _load(recipe, given["seed"], given["count"], given["preset"])
+    opener = choose(
+        given["engine"], given["workers"], given["address"], given["cluster"], given["slurm"]
+    )
     try:
-        dataset = build_dataset(chosen, out, given["data"], given["workers"], part)
+        dataset = build_dataset(chosen, out, given["data"], part=part, engine=opener)
     except KeyboardInterrupt:
         click.echo(f"\nStopped; {out} is sound. Run the same command again to go on.", err=True)
         ctx.exit(130)
@@ -83,6 +111,7 @@ def build(ctx: click.Context, recipe: str, out: Path, part: tuple[int, int], **g
 @click.option("--out", default="preview.png", show_default=True, type=click.Path(path_type=Path))
 @click.option("--rows", type=click.IntRange(1, 200), default=8, show_default=True)
 @click.option("--seed", type=int, help="Another seed than the recipe's.")
+@click.option("--preset", help=_PRESET_HELP)
 @click.option("--split", type=click.Choice(["train", "val", "test"]), default="train")
 @click.option("--data", type=click.Path(path_type=Path), help=_DATA_HELP)
 def preview(recipe: str, out: Path, rows: int, split: str, **given: Any) -> None:
@@ -96,22 +125,25 @@ def preview(recipe: str, out: Path, rows: int, split: str, **given: Any) -> None
     from synth.plan import make_sample, open_plan
     from synth.preview import sheet, to_png
 
-    plan = open_plan(_load(recipe, given["seed"]), given["data"])
-    chosen = [i for i in range(len(plan)) if plan.place_of(i)[0] == split][:rows]
-    if not chosen:
+    chosen = _load(recipe, given["seed"], preset=given["preset"])
+    plan = open_plan(chosen, given["data"])
+    indices = [i for i in range(len(plan)) if plan.place_of(i)[0] == split][:rows]
+    if not indices:
         raise InputError(f"{recipe}: has no {split} samples; choose another --split")
-    write_bytes(out, to_png(sheet([make_sample(plan, index) for index in chosen])))
-    click.echo(f"{out}: {len(chosen)} {split} samples of {plan.recipe.name}")
+    write_bytes(out, to_png(sheet([make_sample(plan, index) for index in indices])))
+    click.echo(f"{out}: {len(indices)} {split} samples of {plan.recipe.name}")
 
 
 @synth.command()
 @click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--workers", type=click.IntRange(min=1), default=1, help="Processes.")
 @click.pass_context
-def check(ctx: click.Context, folder: Path) -> None:
+def check(ctx: click.Context, folder: Path, workers: int) -> None:
     """Check every file, sample and invariant of the data set in FOLDER.
 
     \b
     hdeocc synth check data/people
+    hdeocc synth check data/people --workers 8
 
     Prints the fingerprint and "sound", or the first problems; the exit code is then 2.
     """
@@ -119,7 +151,7 @@ def check(ctx: click.Context, folder: Path) -> None:
     from synth.store import read_info
 
     info = read_info(folder)
-    problems = find_problems(folder)
+    problems = find_problems(folder, progress=True, workers=workers)
     click.echo(f"fingerprint {info.get('fingerprint')}")
     if not problems:
         click.echo(f"{folder}: sound, {sum(info['counts'].values())} samples")
@@ -143,5 +175,5 @@ def recipes() -> None:
         click.echo(f"{name:20s} {load_recipe(name).title}")
 
 
-for _command in (export, stats, segmenter):
+for _command in (export, stats, estimate, segmenter):
     synth.add_command(_command)

@@ -17,7 +17,9 @@ from pycocotools import mask as coco_mask
 from synth.images import decode_rle
 from synth.sample import Sample
 
-_PNG = [cv2.IMWRITE_PNG_COMPRESSION, 2]
+# Runs of one filter: of the quick ways that with the smallest files, photos and labels alike.
+_PNG = [cv2.IMWRITE_PNG_COMPRESSION, 2, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE]
+_PNG += [cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_PAETH]
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _HASHED = ("image", "clean", "amodal", "modal", "occluder", "parsing", "initial")
 
@@ -95,7 +97,7 @@ def sample_hash(sample: Sample) -> str:
         array = getattr(sample, name)
         if array is not None:
             digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
-            digest.update(np.ascontiguousarray(array).tobytes())
+            digest.update(np.ascontiguousarray(array).data)
     ids = [sample.sample_id, sample.split, sample.person_id, list(sample.occluder_ids)]
     digest.update(canonical({"ids": ids, "meta": sample.meta}))
     return digest.hexdigest()

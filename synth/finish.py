@@ -3,41 +3,57 @@
 import hashlib
 import importlib.metadata
 import platform
+import shutil
 from collections import Counter
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from synth.annotations import annotation_chunks
 from synth.atomic import atomic_file, write_bytes, write_json
 from synth.card import card
-from synth.codec import canonical, combined_hash
+from synth.claim import read_identity
+from synth.codec import canonical
 from synth.plan import Plan
-from synth.recipe import SPLITS
-from synth.shards import SCHEMA, Job, Marker, jobs, marker_path
+from synth.recipe import SPLITS, Recipe
+from synth.shards import SCHEMA, Job, Marker, fingerprints, jobs, whole_markers
 from synth.store import Dataset
 
 _LIBRARIES = ("numpy", "opencv-python-headless", "pycocotools", "scipy", "pillow")
 
 
-def finish(folder: Path, plan: Plan, markers: list[Marker]) -> None:
+def finish(folder: Path, plan: Plan) -> None:
     """Write what describes the whole data set; ``dataset.json`` comes last and completes it.
 
-    Doing it twice, or from two parts at once, writes the same files.
+    Doing it twice, or from two parts at once, writes the same files. Of the shards one marker at
+    a time is in memory.
+
+    Args:
+        folder: where all shards are finished; its ``recipe.json`` says of what.
+        plan: what they were made from.
+
+    Raises:
+        InputError: a shard was damaged meanwhile, or the file system refused.
     """
     from synth.preview import contact_sheet
 
-    shards = list(zip(jobs(plan.recipe), markers, strict=True))
     with atomic_file(folder / "annotations.json") as file:
-        for chunk in annotation_chunks(folder, shards, plan.recipe.title or plan.recipe.name):
+        for chunk in annotation_chunks(folder, plan.recipe):
             file.write(chunk)
-    info = _describe(plan, shards)
+    info = _describe(folder, plan)
     dataset = Dataset(folder, plan.recipe, info)
     write_bytes(folder / "contact_sheet.png", contact_sheet(dataset))
     write_bytes(folder / "README.md", card(info).encode())
-    info["files"] = _file_hashes(folder, shards)
+    info["files"] = {name: file_hash(folder / name) for name in hashed_files(plan.recipe)}
     info["checksum"] = checksum(info)
     write_json(folder / "dataset.json", info, indent=1)
+    for logs in folder.glob(".build-slurm-*"):
+        shutil.rmtree(logs, ignore_errors=True)
+
+
+def hashed_files(recipe: Recipe) -> list[str]:
+    """Names of the files whose hashes ``dataset.json`` holds: all but itself and the tar files."""
+    markers = [Path(job.name).with_suffix(".json").name for job in jobs(recipe)]
+    return ["annotations.json", "contact_sheet.png", "README.md", "recipe.json", *markers]
 
 
 def checksum(info: dict[str, Any]) -> str:
@@ -52,26 +68,29 @@ def file_hash(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _describe(plan: Plan, shards: list[tuple[Job, Marker]]) -> dict[str, Any]:
-    hashes = {
-        split: [e.hash for _, marker in shards if marker.split == split for e in marker.samples]
-        for split in SPLITS
-    }
-    skipped = _skipped(plan, (marker for _, marker in shards))
+def _describe(folder: Path, plan: Plan) -> dict[str, Any]:
+    rows, late, missed = [], {}, 0
+    for job, marker in whole_markers(folder, jobs(plan.recipe)):
+        rows.append(_shard(job, marker))
+        late.update(marker.skipped)
+        missed += marker.missed
+    skipped = [{"file": r.file, "reason": r.reason} for r in plan.rejected()]
+    skipped += [{"file": key, "reason": late[key]} for key in sorted(late)]
+    prints = fingerprints(folder, plan.recipe)
     return {
         "schema": SCHEMA,
         "name": plan.recipe.name,
-        "recipe": plan.recipe.model_dump(mode="json"),
-        "recipe_hash": shards[0][1].recipe_hash,
+        **read_identity(folder),
         "seed": plan.recipe.seed,
         "counts": plan.counts,
+        "missed": missed,
         "pools": {
             split: {"people": len(plan.people[split]), "occluders": len(plan.occluders[split])}
             for split in SPLITS
         },
-        "fingerprint": combined_hash(h for split in SPLITS for h in hashes[split]),
-        "split_fingerprints": {split: combined_hash(hashes[split]) for split in SPLITS},
-        "shards": [_shard(job, marker) for job, marker in shards],
+        "fingerprint": prints.pop(""),
+        "split_fingerprints": prints,
+        "shards": rows,
         "skipped": skipped,
         "skipped_by_reason": dict(Counter(map(_reason, skipped)).most_common()),
         "versions": _versions(),
@@ -89,13 +108,6 @@ def _shard(job: Job, marker: Marker) -> dict[str, Any]:
     }
 
 
-def _skipped(plan: Plan, markers: Iterable[Marker]) -> list[dict[str, str]]:
-    """What sources left out, and what could not be read when it was needed."""
-    found = [{"file": r.file, "reason": r.reason} for r in plan.rejected()]
-    late = {key: reason for marker in markers for key, reason in marker.skipped.items()}
-    return found + [{"file": key, "reason": late[key]} for key in sorted(late)]
-
-
 def _reason(skipped: dict[str, str]) -> str:
     """The reason without the path that it may begin with, so that equal ones count together."""
     head, colon, rest = skipped["reason"].partition(": ")
@@ -110,9 +122,3 @@ def _versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return versions
-
-
-def _file_hashes(folder: Path, shards: list[tuple[Job, Marker]]) -> dict[str, str]:
-    names = ["annotations.json", "contact_sheet.png", "README.md", "recipe.json"]
-    names += [marker_path(folder, job).name for job, _ in shards]
-    return {name: file_hash(folder / name) for name in names}

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+import cv2
 import numpy as np
 from PIL import Image, ImageOps
 from pycocotools import mask as coco_mask
@@ -21,6 +22,8 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 T = TypeVar("T")
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
 _ORIENTATION = 0x0112
+_END_OF_JPEG = b"\xff\xd9"
+_AS_STORED = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
 # pycocotools walks outlines at five points a pixel; a longer outline is no person's.
 _MAX_OUTLINE = 1_000_000
 
@@ -67,10 +70,32 @@ def read_rgb(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> np.n
     Raises:
         InputError: missing, corrupt, truncated, or more than ``max_pixels``.
     """
+    plain = _plain_jpeg(Path(path), max_pixels)
+    if plain is not None:
+        return plain
     image = _decode(Path(path), max_pixels)
     if image.mode.startswith("I") or image.mode == "F":
         return np.repeat(_to_bytes(np.asarray(image))[:, :, None], 3, axis=2)
     return np.array(image.convert("RGB"))
+
+
+def _plain_jpeg(path: Path, max_pixels: int) -> np.ndarray | None:
+    """A JPEG in colour that ends where it should and lies upright, else None.
+
+    Most photos are such, and OpenCV decodes them to the same pixels as Pillow in half the time.
+    """
+    with _open(path) as image:
+        _check_pixels(path, image, max_pixels)
+        if (image.format, image.mode) != ("JPEG", "RGB"):
+            return None
+        if _guard(path, lambda: image.getexif().get(_ORIENTATION, 1)) != 1:
+            return None
+        shape = (image.height, image.width, 3)
+    content = path.read_bytes()
+    if not content.endswith(_END_OF_JPEG):
+        return None
+    pixels = cv2.imdecode(np.frombuffer(content, np.uint8), _AS_STORED)
+    return pixels if pixels is not None and pixels.shape == shape else None
 
 
 def _to_bytes(grey: np.ndarray) -> np.ndarray:
@@ -202,7 +227,7 @@ def _decode_runs(code: dict[str, Any], height: int, width: int) -> np.ndarray:
         raise InputError(f"RLE counts sum to {sum(counts)}, not to {height} x {width}")
     runs = np.asarray(counts, dtype=np.int64)
     flat = np.repeat(np.arange(len(runs)) % 2 == 1, runs)
-    return np.ascontiguousarray(flat.reshape(width, height).T)
+    return cv2.transpose(flat.view(np.uint8).reshape(width, height)).view(bool)
 
 
 def _uncompress(text: str | bytes, total: int) -> list[int]:
@@ -242,7 +267,8 @@ def _decode_polygons(polygons: list[Any], height: int, width: int) -> np.ndarray
     if sum(_outline_length(polygon) for polygon in checked) > _MAX_OUTLINE:
         raise InputError(f"outlines are longer than {_MAX_OUTLINE} pixels")
     codes = coco_mask.frPyObjects([polygon.tolist() for polygon in checked], height, width)
-    return coco_mask.decode(coco_mask.merge(codes)).astype(bool)
+    columns = coco_mask.decode(coco_mask.merge(codes))
+    return cv2.transpose(columns.T).view(bool)  # row by row, as all that follows goes through it
 
 
 def _checked_polygon(polygon: Any, height: int, width: int) -> np.ndarray:

@@ -1,13 +1,19 @@
 """The mask a method starts from: the true modal mask, or one as a segmenter might give it."""
 
+from __future__ import annotations
+
 import os
 from dataclasses import dataclass
-from typing import Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
-import cv2
 import numpy as np
 
+from synth.jitter import jitter, jitter_to
 from synth.occlusion_spec import Initial
+
+if TYPE_CHECKING:
+    from synth.plan import Plan
 
 
 class Starter(Protocol):
@@ -45,66 +51,48 @@ class FromModal:
         return make_initial(modal, self.settings, rng)
 
 
-def open_initial(settings: Initial, data_root: str | os.PathLike[str] | None = None) -> Starter:
-    """What a recipe asks for; InputError where a segmenter's networks cannot be read."""
-    return FromModal(settings)
+def open_initial(
+    settings: Initial,
+    data_root: str | os.PathLike[str] | None = None,
+    plan: Plan | None = None,
+) -> Starter:
+    """What a recipe asks for.
+
+    Args:
+        settings: the recipe's table ``[initial]``.
+        data_root: what a relative ``networks`` starts from; see ``synth.sources.open.data_root``.
+        plan: whose people the masks are for; it is checked that the networks were trained for
+            these people and splits. Not checked where None.
+
+    Raises:
+        InputError: the networks are missing, damaged, unfinished, or trained for other people.
+    """
+    if settings.kind != "segmenter" or settings.networks is None:
+        return FromModal(settings)
+    from synth.segmenter.starter import FromNetworks
+    from synth.sources import open as sources
+
+    folder = Path(settings.networks)
+    starter = FromNetworks(
+        folder if folder.is_absolute() else sources.data_root(data_root) / folder
+    )
+    if plan is not None:
+        starter.check(plan)
+    return starter
 
 
 def make_initial(modal: np.ndarray, settings: Initial, rng: np.random.Generator) -> np.ndarray:
-    """A mask (H, W) float32 in [0, 1], in steps of 1/255, from the modal mask (H, W) bool."""
-    if settings.kind == "modal" or settings.strength == 0 or not modal.any():
-        return modal.astype(np.float32)
-    return jitter(modal, settings.strength, rng)
+    """A mask (H, W) float32 in [0, 1], in steps of 1/255, from the modal mask (H, W) bool.
 
-
-def jitter(modal: np.ndarray, strength: float, rng: np.random.Generator) -> np.ndarray:
-    """A faulty version of a mask: grown or shrunk, ragged border, sometimes a piece missing.
-
-    Args:
-        modal: (H, W) bool, not empty.
-        strength: 1 moves the border by about 2 % of the person's size; 0 not at all.
-        rng: every draw comes from here.
-
-    Returns:
-        (H, W) float32 in [0, 1] in steps of 1/255, soft at the border.
+    Raises:
+        ValueError: the settings ask for a segmenter, which needs the picture and its networks.
     """
-    depth = _signed_depth(modal)
-    size = float(np.sqrt(modal.sum()))
-    shift = float(rng.normal(0, 0.02)) * strength * size
-    ragged = _smooth_noise(modal.shape, size, rng) * (0.025 * strength * size)
-    depth = depth + np.float32(shift) + ragged
-    if rng.random() < min(0.9, 0.4 * strength):
-        depth = np.minimum(depth, _dropped_blob(modal, strength, size, rng))
-    soft = np.clip(0.5 + depth / 2, 0, 1)
-    faulty = np.rint(soft * 255).astype(np.uint8)
-    if not (faulty >= 128).any():
+    if settings.kind == "segmenter":
+        raise ValueError("a segmenter's mask does not come from the true one; use open_initial")
+    if settings.kind == "modal" or not modal.any():
         return modal.astype(np.float32)
-    return faulty.astype(np.float32) / np.float32(255)
-
-
-def _signed_depth(mask: np.ndarray) -> np.ndarray:
-    """Distance in pixels to the border, positive inside, (H, W) float32."""
-    inside = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 5)
-    outside = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 5)
-    # A mask that fills the frame has no outside, and the transform then returns a huge constant.
-    limit = np.float32(max(mask.shape))
-    return np.clip(inside - outside, -limit, limit)
-
-
-def _smooth_noise(shape: tuple[int, ...], size: float, rng: np.random.Generator) -> np.ndarray:
-    """Noise (H, W) float32 of about unit deviation whose bumps measure a tenth of ``size``."""
-    cell = max(2.0, 0.1 * size)
-    coarse = rng.standard_normal((int(shape[0] / cell) + 2, int(shape[1] / cell) + 2))
-    wide = (shape[1], shape[0])
-    return cv2.resize(coarse.astype(np.float32), wide, interpolation=cv2.INTER_CUBIC)
-
-
-def _dropped_blob(
-    modal: np.ndarray, strength: float, size: float, rng: np.random.Generator
-) -> np.ndarray:
-    """Signed distance (H, W) float32 to a disc about a person pixel; negative inside the disc."""
-    rows, columns = np.nonzero(modal)
-    pick = int(rng.integers(len(rows)))
-    radius = float(rng.uniform(0.08, 0.2)) * min(strength, 2.0) * size
-    y, x = np.ogrid[: modal.shape[0], : modal.shape[1]]
-    return (np.hypot(y - rows[pick], x - columns[pick]) - radius).astype(np.float32)
+    if settings.iou is not None:
+        return jitter_to(modal, float(rng.uniform(*settings.iou)), rng, settings.leak)
+    if settings.strength == 0:
+        return modal.astype(np.float32)
+    return jitter(modal, settings.strength, rng, settings.leak)

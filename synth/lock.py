@@ -1,12 +1,22 @@
-"""One builder a folder, or one a part: a lock that the system takes back when its holder dies."""
+"""One builder a folder, or one a part: a lock that the system takes back when its holder dies.
+
+The lock is ``flock`` on ``.build-I-of-N.lock``. It holds between the processes of one machine, and
+between machines wherever the shared file system carries ``flock`` (NFS 4 and Linux' NFS 3, CephFS,
+GPFS, Lustre mounted with ``-o flock``), so the same part cannot be built on two hosts at once.
+Where the file system has no locks the last comer wins: the file says who owns the folder, and a
+build that finds another owner there stops. Whatever happens no shard is damaged: two builders
+would write the same bytes under different temporary names.
+"""
 
 import errno
 import json
 import os
+import secrets
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from synth.atomic import clean_leftovers
@@ -14,7 +24,7 @@ from synth.errors import InputError
 
 try:
     import fcntl
-except ImportError:  # no such locks on Windows: builds there are not guarded
+except ImportError:  # no such locks on Windows: the last comer wins there
     fcntl = None  # type: ignore[assignment]
 
 _PATTERN = ".build-*.lock"
@@ -22,8 +32,35 @@ _TRIES, _PAUSE_SECONDS = 5, 0.05
 _BUSY = (errno.EAGAIN, errno.EACCES, errno.EWOULDBLOCK)
 
 
+@dataclass(frozen=True)
+class Lock:
+    """A lock that was taken; workers on any machine see by its file whether it still is.
+
+    Attributes:
+        path: the lock's file.
+        owner: what the file says while this build holds it.
+    """
+
+    path: Path
+    owner: str
+
+    def is_held(self) -> bool:
+        """Whether this build still owns the folder; a file system's hiccup counts as yes."""
+        try:
+            return self.path.read_text() == self.owner
+        except FileNotFoundError:
+            return False
+        except OSError:
+            return True
+
+    def revoke(self) -> None:
+        """Tell all workers of this build to stop at their next sample."""
+        with suppress(OSError):
+            os.truncate(self.path, 0)
+
+
 @contextmanager
-def build_lock(folder: Path, part: tuple[int, int]) -> Iterator[None]:
+def build_lock(folder: Path, part: tuple[int, int]) -> Iterator[Lock]:
     """Hold the lock of ``part`` (i, n) of a build while the block runs.
 
     Different parts of one division may build at once; anything else that builds here is refused.
@@ -33,7 +70,7 @@ def build_lock(folder: Path, part: tuple[int, int]) -> Iterator[None]:
         InputError: another build works in this folder, or the folder cannot be written.
     """
     path = folder / f".build-{part[0]}-of-{part[1]}.lock"
-    handle = _take(path)
+    handle, owner = _take(path)
     try:
         living = [
             other for other in sorted(folder.glob(_PATTERN)) if other != path and _held(other)
@@ -42,33 +79,49 @@ def build_lock(folder: Path, part: tuple[int, int]) -> Iterator[None]:
             if not other.name.endswith(f"-of-{part[1]}.lock"):
                 raise _busy(other)
         clean_leftovers(folder, alone=not living)
-        yield
+        yield Lock(path, owner)
     finally:
+        clean_leftovers(folder, alone=False)
         path.unlink(missing_ok=True)
         os.close(handle)
 
 
-def _take(path: Path) -> int:
-    """An open, locked handle on a lock file that is in its place."""
+def _take(path: Path) -> tuple[int, str]:
+    """An open, locked handle on a lock file that is in its place, and what was written there."""
     for _ in range(_TRIES):
         handle = _open(path)
         if _lock(handle) and _is_at(path, handle):
-            owner = {"host": socket.gethostname(), "pid": os.getpid()}
-            os.truncate(handle, 0)
-            os.write(handle, json.dumps(owner).encode())
-            return handle
+            return handle, _sign(path, handle)
         os.close(handle)
         time.sleep(_PAUSE_SECONDS)
     raise _busy(path)
+
+
+def _sign(path: Path, handle: int) -> str:
+    """Write who holds the lock; the token tells apart two builds of one process."""
+    who = {"host": socket.gethostname(), "pid": os.getpid(), "token": secrets.token_hex(8)}
+    owner = json.dumps(who)
+    try:
+        os.truncate(handle, 0)
+        os.write(handle, owner.encode())
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        os.close(handle)
+        raise _refused(path, error) from None
+    return owner
 
 
 def _open(path: Path) -> int:
     try:
         return os.open(path, os.O_CREAT | os.O_RDWR, 0o644)
     except OSError as error:
-        raise InputError(
-            f"{path.parent}: cannot be written ({error.strerror}); choose another folder"
-        ) from None
+        raise _refused(path, error) from None
+
+
+def _refused(path: Path, error: OSError) -> InputError:
+    return InputError(
+        f"{path.parent}: cannot be written ({error.strerror}); make room or choose another folder"
+    )
 
 
 def _lock(handle: int) -> bool:

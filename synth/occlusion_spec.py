@@ -231,18 +231,30 @@ class Initial(Strict):
         kind: "modal" (the true visible mask), "jitter" (a faulty one) or "segmenter" (what a
             small network that has not seen the person predicts).
         strength: of the jitter; 1 moves the border by about 2 % of the person's size.
-        networks: folder of the segmenter's networks, made by ``hdeocc synth segmenter``.
+        iou: of the jittered with the true mask, drawn evenly from this range for every sample;
+            ``strength`` then does not matter.
+        leak: how often a jittered mask has a piece that does not belong to the person.
+        networks: folder of the segmenter's networks, made by ``hdeocc synth segmenter``; relative
+            to the data root, as all paths of a recipe, or absolute.
     """
 
     kind: Literal["modal", "jitter", "segmenter"] = "modal"
     strength: float = Field(1.0, ge=0, le=4)
+    iou: tuple[float, float] | None = None
+    leak: float = Field(0.0, ge=0, le=1)
     networks: str | None = None
 
     @model_validator(mode="after")
-    def _has_networks(self) -> "Initial":
+    def _fits_its_kind(self) -> "Initial":
         if self.kind == "segmenter" and not self.networks:
             raise ValueError(
                 "initial.kind = 'segmenter' needs initial.networks; "
                 "make them with: hdeocc synth segmenter RECIPE --out DIR"
+            )
+        if self.kind != "jitter" and (self.iou is not None or self.leak):
+            raise ValueError("initial.iou and initial.leak need initial.kind = 'jitter'; set it")
+        if self.iou is not None and not 0 < self.iou[0] <= self.iou[1] <= 1:
+            raise ValueError(
+                f"initial.iou = {list(self.iou)} is no range within (0, 1]; give [low, high]"
             )
         return self

@@ -7,7 +7,7 @@ marker is whole. It holds where each member lies, so that reading needs no scan.
 import hashlib
 import json
 import tarfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -47,7 +47,18 @@ class Entry:
 
 @dataclass(frozen=True)
 class Marker:
-    """What is known of a finished shard."""
+    """What is known of a finished shard.
+
+    Attributes:
+        recipe_hash: of the recipe that it belongs to.
+        split, first: the samples' split, and the index of the first.
+        bytes, sha256: of the tar file.
+        fingerprint: over the content of the samples, in order.
+        samples: one entry a sample, in order.
+        skipped: inputs that could not be read on the way, and why.
+        sources: SHA-256 of what each source read; empty for sources that read nothing.
+        missed: samples whose asked hidden share could not be reached.
+    """
 
     recipe_hash: str
     split: str
@@ -57,12 +68,18 @@ class Marker:
     fingerprint: str
     samples: tuple[Entry, ...]
     skipped: dict[str, str] = field(default_factory=dict)
+    sources: dict[str, str] = field(default_factory=dict)
+    missed: int = 0
 
 
 def recipe_hash(recipe: Recipe) -> str:
     """SHA-256 (hex) of a recipe with its seed and counts, and of the schema it is stored in."""
-    value = {"schema": SCHEMA, "recipe": recipe.model_dump(mode="json")}
-    return hashlib.sha256(canonical(value)).hexdigest()
+    return stored_recipe_hash(recipe.model_dump(mode="json"))
+
+
+def stored_recipe_hash(recipe: dict[str, Any]) -> str:
+    """The hash of a recipe as it stands in a file, perhaps of a version that had fewer keys."""
+    return hashlib.sha256(canonical({"schema": SCHEMA, "recipe": recipe})).hexdigest()
 
 
 def jobs(recipe: Recipe) -> list[Job]:
@@ -89,18 +106,21 @@ def write_shard(
     recipe_hash: str,
     samples: Iterable[Sample],
     skipped: Callable[[], dict[str, str]] = dict,
-) -> Marker:
+    sources: dict[str, str] | None = None,
+) -> None:
     """Write a shard and then its marker; ``samples`` are the job's, in order.
 
-    ``skipped`` is asked at the end for the inputs that could not be read on the way.
+    ``skipped`` is asked at the end for the inputs that could not be read on the way; ``sources``
+    is what the marker says of the input's hashes.
 
     Raises:
         InputError: the file system refused.
     """
-    path = folder / job.name
+    path, missed = folder / job.name, 0
     entries: list[Entry] = []
     with atomic_file(path) as file:
         for sample in samples:
+            missed += bool(sample.meta.get("missed"))
             members = {
                 ending: _add(file, sample.sample_id, ending, content)
                 for ending, content in encode(sample).items()
@@ -112,10 +132,18 @@ def write_shard(
         digest = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
     fingerprint = combined_hash(entry.hash for entry in entries)
     marker = Marker(
-        recipe_hash, job.split, job.first, size, digest, fingerprint, tuple(entries), skipped()
+        recipe_hash,
+        job.split,
+        job.first,
+        size,
+        digest,
+        fingerprint,
+        tuple(entries),
+        skipped(),
+        sources or {},
+        missed,
     )
     write_json(marker_path(folder, job), asdict(marker))
-    return marker
 
 
 def _add(file: IO[bytes], sample_id: str, ending: str, content: bytes) -> tuple[int, int]:
@@ -151,22 +179,57 @@ def parse_marker(value: dict[str, Any]) -> Marker:
     return Marker(**{**value, "samples": samples})
 
 
-def finished(folder: Path, job: Job, recipe_hash: str) -> Marker | None:
-    """The marker of a shard that is whole; None where it is still to be written.
+def finished(
+    folder: Path, job: Job, recipe_hash: str, sources: dict[str, str] | None = None
+) -> bool:
+    """Whether a shard is whole; False where it is still to be written.
 
     Raises:
-        InputError: the shard in the folder belongs to another recipe or seed.
+        InputError: the shard in the folder belongs to another recipe or seed, or was made from
+            other input than ``sources`` says.
     """
     marker = read_marker(folder, job)
     if marker is None:
-        return None
-    if marker.recipe_hash != recipe_hash:
-        raise InputError(
-            f"{folder / job.name}: belongs to another recipe or seed; choose another folder"
-        )
+        return False
     path = folder / job.name
+    remedy = "delete it and its .json and run the same command again, or choose another folder"
+    if marker.recipe_hash != recipe_hash:
+        raise InputError(f"{path}: belongs to another recipe or seed; {remedy}")
+    changed = first_difference(marker.sources, sources or {})
+    if changed:
+        raise InputError(f"{path}: was made before the source of {changed} changed; {remedy}")
     whole = path.is_file() and path.stat().st_size == marker.bytes
-    return marker if whole and len(marker.samples) == job.count else None
+    return whole and len(marker.samples) == job.count
+
+
+def first_difference(known: dict[str, str], now: dict[str, str]) -> str:
+    """The first source whose hash is known and is another now; "" where there is none."""
+    return next((name for name, one in now.items() if known.get(name, one) != one), "")
+
+
+def whole_markers(folder: Path, planned: Iterable[Job]) -> Iterator[tuple[Job, Marker]]:
+    """The shards of a finished data set with their markers, one at a time.
+
+    Raises:
+        InputError: a marker is missing or damaged.
+    """
+    for job in planned:
+        marker = read_marker(folder, job)
+        if marker is None:
+            raise InputError(
+                f"{marker_path(folder, job)}: is missing or damaged; run the same command again"
+            )
+        yield job, marker
+
+
+def fingerprints(folder: Path, recipe: Recipe) -> dict[str, str]:
+    """The fingerprint of each split by its name, and under "" that of the whole data set."""
+    planned = jobs(recipe)
+    found = {split: [job for job in planned if split in ("", job.split)] for split in ("", *SPLITS)}
+    return {
+        split: combined_hash(e.hash for _, m in whole_markers(folder, some) for e in m.samples)
+        for split, some in found.items()
+    }
 
 
 def read_members(path: Path, entry: Entry) -> dict[str, bytes]:

@@ -11,13 +11,15 @@ from pydantic import Field
 from synth.settings import Strict
 
 Share = Annotated[float, Field(ge=0, le=1)]
+# Every id of a source is in memory: ten million are about a gigabyte.
+MOST = 10_000_000
 LabelSet = Literal["lip", "atr", "pascal-parts"]
 
 
 class Entry(Strict):
     """What every entry has: how often it is drawn from, beside the others."""
 
-    weight: float = Field(1.0, gt=0)
+    weight: float = Field(1.0, gt=0, allow_inf_nan=False)
 
 
 class Selection(Entry):
@@ -29,7 +31,7 @@ class Selection(Entry):
         min_piece: smallest share of the mask that its largest connected piece must be.
     """
 
-    min_area: float = Field(2500, ge=0)
+    min_area: float = Field(2500, ge=0, allow_inf_nan=False)
     max_border_contact: Share = 0.05
     min_piece: Share = 0.9
 
@@ -38,8 +40,8 @@ class BuiltinPeople(Entry):
     """People of the built-in 3D generator: person i is drawn from (seed, i)."""
 
     source: Literal["builtin"]
-    pool: int = Field(gt=0, description="how many different people there are")
-    seed: int = 0
+    pool: int = Field(gt=0, le=MOST, description="how many different people there are")
+    seed: int = Field(0, ge=0)
 
 
 class CocoPeople(Selection):
@@ -116,7 +118,7 @@ class FolderPeople(Pairs):
     masks: str
     parsings: str | None = None
     labels: LabelSet = "lip"
-    min_area: float = Field(100, ge=0)
+    min_area: float = Field(100, ge=0, allow_inf_nan=False)
     max_border_contact: Share = 1.0
     min_piece: Share = 0.0
 
@@ -151,8 +153,8 @@ class BuiltinOccluders(Entry):
     """Built-in cut-outs: simple furniture, fences, plants ... and, as a share, other people."""
 
     source: Literal["builtin"]
-    pool: int = Field(gt=0)
-    seed: int = 0
+    pool: int = Field(gt=0, le=MOST)
+    seed: int = Field(0, ge=0)
     people_share: Share = 0.35
 
 
@@ -165,7 +167,7 @@ class CocoOccluders(Entry):
     source: Literal["coco"]
     annotations: str
     images: str
-    min_area: float = Field(2500, ge=0)
+    min_area: float = Field(2500, ge=0, allow_inf_nan=False)
     max_border_contact: Share = 0.02
     min_piece: Share = 0.95
     max_intrusion: float = Field(0.10, ge=0)
@@ -188,7 +190,7 @@ class RgbaOccluders(Entry):
     source: Literal["rgba"]
     path: str
     category: str = "thing"
-    min_area: float = Field(400, ge=0)
+    min_area: float = Field(400, ge=0, allow_inf_nan=False)
 
 
 OccluderSpec = Annotated[

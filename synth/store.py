@@ -9,11 +9,12 @@ from typing import Any, overload
 
 from pydantic import ValidationError
 
-from synth.codec import decode
 from synth.errors import InputError
+from synth.info import Info
 from synth.recipe import SPLITS, Recipe
 from synth.sample import Sample
 from synth.shards import SCHEMA, Entry, Job, jobs, read_marker, read_members
+from synth.untrusted import decode_untrusted
 
 # The markers kept in memory, one a shard: reading in order needs one, a shuffle across a data
 # set of a few thousand samples all of them, and 200 entries a shard weigh about 300 kB.
@@ -87,8 +88,11 @@ class Split(Sequence[Sample]):
         entry = self._entries(job)[place - (job.first - self._jobs[0].first)]
         path = self.folder / job.name
         try:
+            _check_places(path, entry)
             members = read_members(path, entry)
-            return decode(members), members
+            sample = decode_untrusted(members)
+            _check_identity(sample, job, place + self._jobs[0].first, self.size)
+            return sample, members
         except (OSError, ValueError, InputError) as error:
             raise InputError(
                 f"{path}: sample {entry.id} cannot be read ({error}); delete that shard and its "
@@ -121,10 +125,14 @@ class Dataset:
         info = read_info(path)
         try:
             recipe = Recipe.model_validate(info["recipe"])
-            dataset = cls(path, recipe, info)
-            missing = [s["file"] for s in info["shards"] if not _has_size(path, s)]
-        except (ValidationError, KeyError, TypeError):
-            raise InputError(f"{path}/dataset.json: is damaged; build the data set again") from None
+        except ValidationError as error:
+            raise _damaged(path / "dataset.json", error) from None
+        if not _agree(info, recipe):
+            raise InputError(
+                f"{path}/dataset.json: counts, shards and recipe differ; build the data set again"
+            )
+        dataset = cls(path, recipe, info)
+        missing = [s["file"] for s in info["shards"] if not _has_size(path, s)]
         if missing:
             raise InputError(
                 f"{path}: {len(missing)} shards are missing or cut off (first: {missing[0]}); "
@@ -166,13 +174,32 @@ def read_info(folder: Path) -> dict[str, Any]:
     try:
         info: dict[str, Any] = json.loads(path.read_bytes())
         schema = info["schema"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise InputError(f"{path}: is damaged; build the data set again") from None
     if schema != SCHEMA:
         raise InputError(
-            f"{path}: schema {schema}, but this version reads {SCHEMA}; build it again"
+            f"{path}: schema {str(schema)[:40]}, but this version reads {SCHEMA}; build it again"
         )
+    try:
+        Info.model_validate(info)
+    except ValidationError as error:
+        raise _damaged(path, error) from None
     return info
+
+
+def _damaged(path: Path, error: ValidationError) -> InputError:
+    key = ".".join(str(part) for part in error.errors()[0]["loc"])
+    return InputError(f"{path}: is damaged ({key}); build the data set again")
+
+
+def _agree(info: dict[str, Any], recipe: Recipe) -> bool:
+    """Whether counts and shards are those of the recipe; a long list is made of no one's word."""
+    counts = recipe.counts.model_dump()
+    wanted = sum(-(-count // recipe.shard_size) for count in counts.values())
+    if info["counts"] != counts or len(info["shards"]) != wanted:
+        return False
+    listed = [(s["file"], s["split"], s["samples"]) for s in info["shards"]]
+    return listed == [(job.name, job.split, job.count) for job in jobs(recipe)]
 
 
 def _has_size(folder: Path, shard: dict[str, Any]) -> bool:
@@ -180,8 +207,25 @@ def _has_size(folder: Path, shard: dict[str, Any]) -> bool:
     return path.is_file() and path.stat().st_size == shard["bytes"]
 
 
+def _check_places(path: Path, entry: Entry) -> None:
+    size = path.stat().st_size
+    for ending, (offset, length) in entry.members.items():
+        if offset < 0 or length < 0 or offset + length > size:
+            raise ValueError(f"the index has its {ending} outside the shard")
+
+
+def _check_identity(sample: Sample, job: Job, index: int, size: int) -> None:
+    if (sample.sample_id, sample.split) != (f"{index:06d}", job.split):
+        raise ValueError(f"there lies sample {sample.sample_id} of {sample.split}")
+    if sample.amodal.shape != (size, size):
+        raise ValueError(f"its pictures are not of {size} pixels")
+
+
 def _entries(folder: Path, job: Job) -> tuple[Entry, ...]:
-    marker = read_marker(folder, job)
+    try:
+        marker = read_marker(folder, job)
+    except (LookupError, OverflowError, RecursionError):
+        marker = None
     if marker is None or len(marker.samples) != job.count:
         raise InputError(f"{folder}: the index of {job.name} is missing or damaged; build again")
     return marker.samples

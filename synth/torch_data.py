@@ -11,6 +11,7 @@ something else (``transform=lambda sample: sample`` gives the samples themselves
 import json
 import random
 import tarfile
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,11 +23,11 @@ from torch import Tensor
 from torch.utils.data import Dataset as TorchDataset
 from torch.utils.data import IterableDataset
 
-from synth.codec import decode
 from synth.errors import InputError
 from synth.recipe import SPLITS
 from synth.sample import Sample
 from synth.store import Dataset
+from synth.untrusted import decode_untrusted
 
 Item = dict[str, Tensor | str]
 MASKS = ("amodal", "modal", "invisible", "occluder")
@@ -123,7 +124,7 @@ class SampleStream(IterableDataset[Any]):
         for members in self._members():
             address, key = members["__url__"], members["__key__"]
             try:
-                sample = decode({k: v for k, v in members.items() if not k.startswith("__")})
+                sample = decode_untrusted(_files(members))
             except (ValueError, InputError) as error:
                 raise InputError(
                     f"{address}: sample {key} cannot be read ({error}); get that shard again"
@@ -144,10 +145,15 @@ class SampleStream(IterableDataset[Any]):
         pipeline = webdataset.DataPipeline(webdataset.SimpleShardList(shards), *stages)
         try:
             yield from pipeline
-        except (OSError, EOFError, tarfile.TarError) as error:
+        except (OSError, EOFError, ValueError, tarfile.TarError, zlib.error) as error:
             where = error.args[-1] if error.args else shards[0]
             text = " ".join(str(error.args[0] if error.args else error).split())[:120]
             raise InputError(f"{where}: cannot be read ({text}); check address and shard") from None
+
+
+def _files(members: dict[str, Any]) -> dict[str, bytes]:
+    """What webdataset read, without its own notes."""
+    return {ending: content for ending, content in members.items() if not ending.startswith("__")}
 
 
 def _reader() -> str:

@@ -5,17 +5,20 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import scipy.io
 
 from synth import source_specs as specs
 from synth.errors import InputError
-from synth.images import MAX_PIXELS, checked_size, read_rgb
+from synth.images import checked_size, read_rgb
 from synth.parsing import label
 from synth.sources.base import PersonCrop, Rejection, Source
 from synth.sources.ccp_labels import CARRIED, SHOE, SKIN, SUIT, code_table, to_lip
+from synth.sources.content import watched
 from synth.sources.crop import crop_person, mask_box
+from synth.sources.mat import read_mat
+from synth.sources.scan import Scan, scan
 from synth.sources.shapes import border_contact
 
+_LABELS = Path("annotations") / "pixel-level"
 _LICENCE = "Clothing Co-Parsing, research use"
 _HEAD_CODES = [label("hat"), label("hair"), label("sunglasses"), SKIN]
 # What reaches the ground: feet, what covers them, or a hem long enough to hide them.
@@ -47,38 +50,51 @@ class CcpPeople(Source):
         self.name = "ccp"
         self._root = root
         self._carry = spec.include_accessories
-        for folder in (root / "photos", root / "annotations" / "pixel-level"):
+        for folder in (root / "photos", root / _LABELS):
             if not folder.is_dir():
                 raise InputError(f"{folder}: no such folder; give the folder of CCP in the recipe")
         self._table = _label_table(root / "label_list.mat")
-        self._kept, self.rejected = self._scan()
+        self._codes_of_bytes = np.pad(self._table, (0, 256))[:256]
+        found = self._scan()
+        self._kept, self.rejected, self.digest = found.kept, list(found.rejected), found.digest
 
-    def _scan(self) -> tuple[list[str], list[Rejection]]:
-        stems = {path.stem for path in (self._root / "photos").glob("*.jpg")}
-        stems |= {path.stem for path in (self._root / "annotations/pixel-level").glob("*.mat")}
+    def _scan(self) -> Scan:
+        root = self._root
+        files = [*(root / "photos").glob("*.jpg"), *(root / _LABELS).glob("*.mat")]
+        stems = sorted({path.stem for path in files})
+        rules = {"include_accessories": self._carry}
+        everything = [root / "label_list.mat", *files]
+        found = scan("ccp-1", rules, root, everything, lambda: self._examine(stems))
+        if not found.kept:
+            bad = found.rejected
+            first = f"first: {bad[0].file}: {bad[0].reason}" if bad else "no photos"
+            raise InputError(f"{root}: nobody is usable ({first}); check the folder of CCP")
+        return found
+
+    def _examine(self, stems: list[str]) -> tuple[list[str], list[Rejection]]:
         kept, rejected = [], []
-        for stem in sorted(stems):
+        for stem in watched(stems, "looking through ccp"):
             reason = self._fault(stem)
             if reason is None:
                 kept.append(stem)
             else:
                 rejected.append(Rejection(f"photos/{stem}.jpg", reason))
-        if not kept:
-            first = f"first: {rejected[0].file}: {rejected[0].reason}" if rejected else "no photos"
-            raise InputError(f"{self._root}: nobody is usable ({first}); check the folder of CCP")
         return kept, rejected
 
     def _photo(self, stem: str) -> Path:
         return self._root / "photos" / f"{stem}.jpg"
 
     def _codes(self, stem: str) -> np.ndarray:
-        path = self._root / "annotations" / "pixel-level" / f"{stem}.mat"
-        labels = _read_mat(path, "groundtruth")
+        path = self._root / _LABELS / f"{stem}.mat"
+        labels = read_mat(path, "groundtruth")
         if labels.ndim != 2 or labels.dtype.kind not in "ui" or labels.size == 0:
             raise InputError(f"{path}: groundtruth is no label map; download it again")
         if labels.min() < 0 or labels.max() >= len(self._table):
             raise InputError(f"{path}: has labels that label_list.mat does not name; download both")
-        return self._table[labels]
+        if labels.dtype != np.uint8:
+            return self._table[labels]
+        # MATLAB stores columns: the transpose of what lies there is a plain picture.
+        return cv2.LUT(cv2.transpose(labels.T), self._codes_of_bytes)
 
     def _fault(self, stem: str) -> str | None:
         if not self._photo(stem).is_file():
@@ -119,8 +135,11 @@ def person_mask(codes: np.ndarray, carried: bool) -> np.ndarray:
     whole = codes > 0
     if not whole.any():
         return whole
-    _, pieces, stats, _ = cv2.connectedComponentsWithStats(whole.astype(np.uint8))
-    whole = pieces == 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))
+    left, top, width, height = cv2.boundingRect(whole.view(np.uint8))
+    box = whole[top : top + height, left : left + width]
+    count, pieces = cv2.connectedComponents(box.view(np.uint8))
+    if count > 2:
+        box[:] = pieces == 1 + int(np.argmax(np.bincount(pieces.ravel())[1:]))
     return whole if carried else whole & (codes != CARRIED)
 
 
@@ -160,26 +179,8 @@ def _hidden_by_carried(codes: np.ndarray, body: np.ndarray) -> int:
 
 
 def _label_table(path: Path) -> np.ndarray:
-    entries = [np.ravel(entry) for entry in np.ravel(_read_mat(path, "label_list"))]
+    entries = [np.ravel(entry) for entry in np.ravel(read_mat(path, "label_list"))]
     try:
         return code_table([str(entry[0]).strip() if entry.size else "" for entry in entries])
     except KeyError as error:
         raise InputError(f"{path}: {error} is no label of CCP; download the list again") from None
-
-
-def _read_mat(path: Path, key: str) -> np.ndarray:
-    """One array of a MATLAB file; InputError when it is missing, broken or absurdly large."""
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; download it again")
-    try:
-        found = {name: shape for name, shape, _ in scipy.io.whosmat(path)}
-        if int(np.prod(found.get(key, (0,)), dtype=np.float64)) > MAX_PIXELS:
-            raise InputError(f"{path}: {key} is far too large; download it again")
-        array = scipy.io.loadmat(path, variable_names=[key])[key]
-    except InputError:
-        raise
-    # scipy's reader raises whatever a broken file trips it over, even zlib's own errors.
-    except Exception as error:
-        text = str(error).splitlines()[0][:80] if str(error) else type(error).__name__
-        raise InputError(f"{path}: cannot be read ({text}); download it again") from None
-    return np.asarray(array)

@@ -16,8 +16,11 @@ at 0.19 of it, the chest's skin at 0.30; legs start at 0.56. Tights and leggings
 stockings socks.
 """
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
+from scipy.ndimage import find_objects
 
 from synth.parsing import label
 from synth.sources.crop import fill_labels, mask_box
@@ -101,17 +104,48 @@ def _split_suit(codes: np.ndarray, heights: np.ndarray) -> None:
         codes[suit & low] = label("pants")
 
 
+@dataclass(frozen=True, eq=False)
+class _Piece:
+    """A connected piece of a part: its tight box in the part, and its pixels there (h, w) bool."""
+
+    box: tuple[slice, slice]
+    inside: np.ndarray
+
+    @property
+    def columns(self) -> np.ndarray:
+        """The columns of the box, in the part."""
+        return np.arange(self.box[1].start, self.box[1].stop)
+
+
+def _pieces(part: np.ndarray) -> list[_Piece]:
+    """The connected pieces (8 neighbours) of a part (H, W) bool."""
+    left, top, width, height = cv2.boundingRect(part.view(np.uint8))
+    if not width:
+        return []
+    labels = cv2.connectedComponents(part.view(np.uint8)[top : top + height, left : left + width])
+    pieces = []
+    for number, (rows, columns) in enumerate(find_objects(labels[1]), 1):
+        inside = labels[1][rows, columns] == number
+        box = (_moved(rows, top), _moved(columns, left))
+        pieces.append(_Piece(box, inside))
+    return pieces
+
+
+def _moved(part: slice, by: int) -> slice:
+    return slice(part.start + by, part.stop + by)
+
+
 def _feet_middle(codes: np.ndarray, feet: np.ndarray) -> float:
     """Column between the feet: halfway between two, inside one, or beside a single one."""
-    _, _, stats, centres = cv2.connectedComponentsWithStats(feet.astype(np.uint8))
-    pieces = stats[1:, cv2.CC_STAT_AREA]
-    large = np.flatnonzero(pieces > 0.3 * pieces.max()) + 1
+    pieces = _pieces(feet)
+    areas = [int(piece.inside.sum()) for piece in pieces]
+    large = [(p, a) for p, a in zip(pieces, areas, strict=True) if a > 0.3 * max(areas)]
     if len(large) > 1:
-        middles = centres[large, 0]
-        return float((middles.min() + middles.max()) / 2)
+        middles = [int(p.inside.sum(axis=0) @ p.columns) / area for p, area in large]
+        return (min(middles) + max(middles)) / 2
     left, top, right, bottom = mask_box(feet)
-    ankles = codes[max(top - (bottom - top) // 2, 0) : top + 1] > 0
-    legs = float(np.median(np.nonzero(ankles)[1])) if ankles.any() else (left + right) / 2
+    ankles = _median_column(codes[max(top - (bottom - top) // 2, 0) : top + 1])
+    legs = (left + right) / 2 if ankles is None else ankles
     # One foot beside the legs' middle is a lone one (the other hidden), else both in one piece.
     lone = abs((left + right) / 2 - legs) > 0.3 * (right - left)
     return legs if lone else (left + right) / 2
@@ -120,17 +154,15 @@ def _feet_middle(codes: np.ndarray, feet: np.ndarray) -> float:
 def _sided(codes: np.ndarray, part: np.ndarray, middle: float, name: str) -> None:
     """Label a part left or right, each piece as a whole unless it lies astride ``middle``."""
     left, right = label(f"left-{name}"), label(f"right-{name}")
-    count, pieces = cv2.connectedComponents(part.astype(np.uint8))
-    columns = np.arange(part.shape[1])[None, :]
-    for piece in range(1, count):
-        inside = pieces == piece
-        east = inside & (columns >= middle)
+    for piece in _pieces(part):
+        target, inside = codes[piece.box], piece.inside
+        east = inside & (piece.columns >= middle)
         share = east.sum() / inside.sum()
         if 0.25 < share < 0.75:
-            codes[inside] = right
-            codes[east] = left
+            target[inside] = right
+            target[east] = left
         else:
-            codes[inside] = left if share >= 0.5 else right
+            target[inside] = left if share >= 0.5 else right
 
 
 def _split_skin(codes: np.ndarray, heights: np.ndarray) -> None:
@@ -140,19 +172,15 @@ def _split_skin(codes: np.ndarray, heights: np.ndarray) -> None:
         return
     face_column, torso_column = _columns(codes, heights)
     tall = len(heights)
-    near = np.abs(np.arange(skin.shape[1]) - face_column)[None, :] < _FACE_HALF_WIDTH * tall
-    rows = heights[:, None]
-    face_zone = (rows < _FACE_END) | ((rows < _CHEST_END) & near)
-    count, pieces, stats, _ = cv2.connectedComponentsWithStats(skin.astype(np.uint8))
     legs, face = np.zeros_like(skin), np.zeros_like(skin)
-    for piece in range(1, count):
-        inside = pieces == piece
-        start = stats[piece, cv2.CC_STAT_TOP]
-        end = start + stats[piece, cv2.CC_STAT_HEIGHT] - 1
-        if heights[end] > _HANDS_END:
-            legs |= inside & (rows > _LEGS_START) if heights[start] < 0.45 else inside
-        if heights[start] < _FACE_END and (inside & near & (rows < _FACE_END)).any():
-            face |= inside & face_zone
+    for piece in _pieces(skin):
+        inside, rows = piece.inside, heights[piece.box[0], None]
+        start, end = rows[0], rows[-1]
+        near = np.abs(piece.columns - face_column) < _FACE_HALF_WIDTH * tall
+        if end > _HANDS_END:
+            legs[piece.box] |= inside & (rows > _LEGS_START) if start < 0.45 else inside
+        if start < _FACE_END and (inside & near & (rows < _FACE_END)).any():
+            face[piece.box] |= inside & ((rows < _FACE_END) | ((rows < _CHEST_END) & near))
     codes[face] = label("face")
     _sided(codes, skin & ~face & ~legs, torso_column, "arm")
     if legs.any():
@@ -162,8 +190,19 @@ def _split_skin(codes: np.ndarray, heights: np.ndarray) -> None:
 
 def _columns(codes: np.ndarray, heights: np.ndarray) -> tuple[float, float]:
     """Columns of the face's and of the torso's middle."""
-    high = (codes > 0) & (heights < _FACE_END - 0.04)[:, None]
-    middle = (codes > 0) & (heights > 0.25)[:, None] & (heights < 0.5)[:, None]
-    face = np.median(np.nonzero(high)[1]) if high.any() else codes.shape[1] / 2
-    torso = np.median(np.nonzero(middle)[1]) if middle.any() else face
-    return float(face), float(torso)
+    high, lower = np.searchsorted(heights, [_FACE_END - 0.04, 0.5])
+    upper = np.searchsorted(heights, 0.25, side="right")
+    face = _median_column(codes[:high])
+    face = codes.shape[1] / 2 if face is None else face
+    torso = _median_column(codes[upper:lower])
+    return face, face if torso is None else torso
+
+
+def _median_column(codes: np.ndarray) -> float | None:
+    """The median column of the pixels that are not 0; None where all are."""
+    counts = np.count_nonzero(codes, axis=0)
+    total = int(counts.sum())
+    if not total:
+        return None
+    low, high = np.searchsorted(np.cumsum(counts), [(total - 1) // 2, total // 2], side="right")
+    return (int(low) + int(high)) / 2

@@ -19,6 +19,9 @@ from synth.sources.coco_whole import Neighbours, Spec, keypoint_fault, mask_faul
 from synth.sources.crop import crop_person, mask_box
 from synth.sources.scan import scan
 
+# Some files have a thousand categories.
+_LONGEST_HINT = 300
+
 
 class _Annotations(Source):
     """Annotations by their id, those that are not whole left out."""
@@ -44,7 +47,10 @@ class _Annotations(Source):
         if not found.kept:
             first = next(iter(found.rejected), None)
             why = f"first: {first.file}: {first.reason}" if first else "it has none"
-            raise InputError(f"{file.path}: no annotation is usable ({why}); loosen the recipe")
+            raise InputError(
+                f"{file.path}: no annotation is usable ({why}); "
+                "mend that, or allow more in the recipe"
+            )
         by_name = {str(a["id"]): a for a in ordered}
         self._kept = {key: by_name[key] for key in found.kept}
         self.rejected, self.digest = list(found.rejected), found.digest
@@ -151,7 +157,7 @@ def _input(file: CocoFile, used: Iterable[Entry]) -> tuple[Path, list[Path], dic
     The photos are those of ``used`` annotations, as far as they exist.
     """
     photos = {file.photo(annotation) for annotation in used}
-    names = [Path(os.path.abspath(path)) for path in sorted(photos) if path.is_file()]
+    names = [Path(os.path.abspath(path)) for path in sorted(photos) if os.path.isfile(path)]
     table, folder = (Path(os.path.abspath(path)) for path in (file.path, file.folder))
     root = Path(os.path.commonpath([table.parent, folder]))
     places = {"annotations": table, "images": folder}
@@ -191,7 +197,9 @@ def _all_named(file: CocoFile, names: Iterable[str]) -> set[Id]:
 
 
 def _no_category(file: CocoFile, name: str) -> str:
-    return f"{file.path}: has no category {name!r}; {hint(name, file.categories.values())}"
+    known = hint(name, file.categories.values())
+    known = known if len(known) <= _LONGEST_HINT else f"{known[:_LONGEST_HINT]} ..."
+    return f"{file.path}: has no category {name!r}; {known} (name it in the recipe)"
 
 
 def _in_crop(points: np.ndarray, square: list[int], size: int) -> list[list[float]]:

@@ -6,6 +6,7 @@ say that somebody is occluded. What can be read is read; what cannot be used has
 """
 
 import json
+import os
 from array import array
 from collections import defaultdict
 from collections.abc import Iterable
@@ -17,6 +18,7 @@ import numpy as np
 from synth.errors import InputError
 from synth.images import MAX_PIXELS, checked_size, decode_rle, read_rgb
 from synth.sources.coco_values import Entry, Id, identity, whole
+from synth.sources.names import shown
 
 # The parsed file takes about twice its size in memory.
 _MAX_BYTES = 2 << 30
@@ -38,7 +40,7 @@ class CocoFile:
         self.path = annotations
         self.folder = folder
         data = _read_json(annotations)
-        if not folder.is_dir():
+        if not os.path.isdir(folder):
             raise InputError(f"{folder}: no such folder of photos; check `images` in the recipe")
         tables = {name: self._table(data, name) for name in _TABLES}
         self.images, self.annotations = tables["images"], tables["annotations"]
@@ -95,12 +97,12 @@ class CocoFile:
         """Where the photo of an annotation lies: its name in the folder, else its last part."""
         name = PurePosixPath(self.images[annotation["image_id"]]["file_name"].replace("\\", "/"))
         path = self.folder / name
-        return path if len(name.parts) == 1 or path.is_file() else self.folder / name.name
+        return path if len(name.parts) == 1 or os.path.isfile(path) else self.folder / name.name
 
     def place(self, annotation: Entry) -> str:
         """The annotation in words, for messages: its photo and its id."""
         image = self.images.get(annotation["image_id"])
-        name = image["file_name"] if image else f"{self.path.name} (no such image)"
+        name = shown(image["file_name"]) if image else f"{self.path.name} (no such image)"
         return f"{name} annotation {annotation['id']}"
 
     def name_fault(self, annotation: Entry) -> str | None:
@@ -122,7 +124,7 @@ class CocoFile:
     def _picture_fault(self, image: Entry, path: Path) -> str | None:
         if image["height"] * image["width"] > MAX_PIXELS:
             return f"photo is above the limit of {MAX_PIXELS} pixels; scale it down or remove it"
-        if not path.is_file():
+        if not os.path.isfile(path):  # unlike pathlib's, of names of any length
             return "photo is missing; download it or remove it from the annotation file"
         try:
             size = checked_size(path)
@@ -199,7 +201,12 @@ def _read_json(path: Path) -> Any:
                 f"{path}: is larger than {_MAX_BYTES >> 30} GB; keep the annotations that have "
                 "masks of the classes you use, or split it"
             )
-        return json.loads(path.read_text(encoding="utf-8-sig"), object_hook=_packed)
+        if path.exists() and not path.is_file():
+            raise InputError(f"{path}: is no file; check `annotations` in the recipe")
+        text = path.read_text(encoding="utf-8-sig")
+        # Half a surrogate pair is valid JSON, but no text that could be written again.
+        halves = "\\ud" in text or "\\uD" in text
+        return json.loads(text, object_hook=_without_halves if halves else _packed)
     except FileNotFoundError:
         raise InputError(
             f"{path}: no such annotation file; check `annotations` in the recipe"
@@ -217,6 +224,11 @@ def _packed(entry: Entry) -> Entry:
     if isinstance(outline, list):
         entry["segmentation"] = [_doubles(part) for part in outline]
     return entry
+
+
+def _without_halves(entry: Entry) -> Entry:
+    texts = {key: value for key, value in entry.items() if isinstance(value, str)}
+    return _packed(entry | {k: v.encode(errors="replace").decode() for k, v in texts.items()})
 
 
 def _doubles(part: Any) -> Any:

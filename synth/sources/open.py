@@ -30,7 +30,7 @@ def data_root(option: str | os.PathLike[str] | None = None) -> Path:
     """
     for given, what in ((option, "--data"), (os.environ.get(VARIABLE), VARIABLE)):
         if given:
-            if not Path(given).is_dir():
+            if not os.path.isdir(given):
                 raise InputError(f"{what} {given}: no such folder; give the folder of the photos")
             return Path(given)
     repository = Path(__file__).resolve().parents[2]

@@ -9,6 +9,7 @@ from typing import Any
 from synth.errors import InputError
 from synth.images import SUFFIXES
 from synth.sources.base import Rejection
+from synth.sources.names import name_fault, shown
 from synth.sources.scan import Scan, scan
 
 Stems = dict[str, tuple[Path, ...]]
@@ -50,7 +51,7 @@ class Matched:
 
     def name(self, path: Path) -> str:
         """What a rejection calls a file."""
-        return path.relative_to(self.root).as_posix()
+        return shown(path.relative_to(self.root).as_posix())
 
     def reject(self, path: Path, reason: str) -> None:
         self.rejected.append(Rejection(self.name(path), reason))
@@ -88,7 +89,7 @@ def _add(matched: Matched, stem: str, sides: Sequence[Stems]) -> None:
     for twins in (side.get(stem, ()) for side in sides):
         first.append(twins[0] if twins else None)
         for twin in twins[1:]:
-            matched.reject(twin, f"same stem as {twins[0].name}; rename or remove one")
+            matched.reject(twin, f"same stem as {shown(twins[0].name)}; rename or remove one")
     photo, partner, extra = [*first, None][:3]
     if photo and partner:
         matched.found[stem] = Trio(photo, partner, extra)
@@ -98,7 +99,7 @@ def _add(matched: Matched, stem: str, sides: Sequence[Stems]) -> None:
         folder = matched.name(matched.folders[other])
         matched.reject(lone, f"no partner in {folder}; add it or remove this")
     else:
-        matched.rejected.append(Rejection(stem, "is listed, but there is no such photo"))
+        matched.rejected.append(Rejection(shown(stem), "is listed, but there is no such photo"))
 
 
 def keep(
@@ -139,6 +140,10 @@ def keep(
 def _fault(
     files: Trio, judge: Callable[[Trio], tuple[Path, str] | None]
 ) -> tuple[Path, str] | None:
+    for path in files.all():
+        fault = name_fault(path.name)
+        if fault is not None:
+            return path, fault
     try:
         return judge(files)
     except InputError as error:
@@ -153,7 +158,7 @@ def pictures(folder: Path) -> Stems:
     Raises:
         InputError: no such folder.
     """
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise InputError(f"{folder}: no such folder; check the path in the recipe and --data")
     found: Stems = {}
     for path in sorted(folder.iterdir()):

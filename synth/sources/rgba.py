@@ -18,6 +18,7 @@ from synth.errors import InputError
 from synth.images import checked_size
 from synth.sources.base import Cutout, PersonCrop, Rejection, Source
 from synth.sources.crop import cut, mask_box, person_square, resize_mask
+from synth.sources.names import name_fault, shown
 from synth.sources.pairs import pictures
 from synth.sources.scan import scan
 from synth.sources.select import AreaLimit, Limits, area_fault, edge_fault, piece_fault
@@ -125,14 +126,14 @@ def _examine(
 ) -> tuple[list[str], list[Rejection]]:
     kept, rejected = [], []
     for identity, (path, *twins) in listed.items():
-        reason = _fault(path, limits)
+        reason = name_fault(identity) or _fault(path, limits)
         if reason is None:
             kept.append(identity)
         else:
-            rejected.append(Rejection(path.relative_to(root).as_posix(), reason))
+            rejected.append(Rejection(shown(path.relative_to(root).as_posix()), reason))
         for twin in twins:
-            reason = f"same stem as {path.name}; rename or remove one"
-            rejected.append(Rejection(twin.relative_to(root).as_posix(), reason))
+            reason = f"same stem as {shown(path.name)}; rename or remove one"
+            rejected.append(Rejection(shown(twin.relative_to(root).as_posix()), reason))
     return kept, rejected
 
 

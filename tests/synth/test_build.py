@@ -1,27 +1,28 @@
-"""Building: one fingerprint whatever the workers, parts, kills and faults on the way."""
+"""Building: what a folder may hold, what is written, and who may build."""
 
-import errno
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from synth.build import build
 from synth.check import check
+from synth.engines.work import Task, write_remotely
 from synth.errors import InputError
-from synth.lock import build_lock
+from synth.lock import Lock, build_lock
+from synth.plan import Plan, make_sample
 from synth.recipe import Recipe
-from synth.shards import jobs
+from synth.sample import Sample
+from synth.shards import jobs, recipe_hash, stored_recipe_hash
 from synth.store import Dataset
-from tests.synth.tiny import RECIPE, ROOT, leftovers, start_synth, tiny_recipe, write_tiny
-
-LONG = 110
+from tests.synth.scenarios import files_of
+from tests.synth.tiny import ROOT, leftovers, tiny_recipe, write_tiny
 
 
 @pytest.fixture(scope="module")
@@ -34,54 +35,12 @@ def reference(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     return built(tiny_recipe(), tmp_path_factory.mktemp("reference"), data)
 
 
-@pytest.fixture(scope="module")
-def long_toml(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("recipe") / "long.toml"
-    path.write_text(RECIPE.format(train=LONG, shard_size=5))
-    return path
-
-
-@pytest.fixture(scope="module")
-def long_reference(data: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
-    recipe = tiny_recipe(LONG, 5)
-    return built(recipe, tmp_path_factory.mktemp("long"), data).fingerprint
-
-
 def built(
     recipe: Recipe, out: Path, data: Path, workers: int = 1, part: tuple[int, int] = (1, 1)
 ) -> Dataset:
     dataset = build(recipe, out, data, workers, part, progress=False)
     assert dataset is not None
     return dataset
-
-
-def wait_for(what: Callable[[], bool], process: "subprocess.Popen[str]") -> None:
-    deadline = time.monotonic() + 60
-    while not what():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
-
-
-def test_two_workers_give_the_same_fingerprint(
-    reference: Dataset, data: Path, tmp_path: Path
-) -> None:
-    dataset = built(tiny_recipe(), tmp_path / "out", data, workers=2)
-    assert dataset.fingerprint == reference.fingerprint
-    assert (tmp_path / "out/dataset.json").read_bytes() == (
-        reference.path / "dataset.json"
-    ).read_bytes()
-    assert leftovers(tmp_path / "out") == []
-
-
-def test_two_parts_in_either_order_give_the_same(
-    reference: Dataset, data: Path, tmp_path: Path
-) -> None:
-    assert build(tiny_recipe(), tmp_path, data, part=(2, 2), progress=False) is None
-    written = sorted(path.name for path in tmp_path.glob("*.tar"))
-    assert written == [f"shard-{n:05d}.tar" for n in range(1, len(jobs(tiny_recipe())), 2)]
-    dataset = built(tiny_recipe(), tmp_path, data, part=(1, 2))
-    assert dataset.fingerprint == reference.fingerprint
 
 
 def test_fingerprint_does_not_depend_on_shard_size_but_on_seed(
@@ -125,72 +84,6 @@ def test_a_damaged_description_is_written_again(
     again = built(tiny_recipe(), tmp_path, data)
     assert again.fingerprint == reference.fingerprint
     assert check(tmp_path) == []
-
-
-@pytest.mark.parametrize(
-    ("workers", "moment"),
-    [(1, "shard-00000.json"), (1, ".tmp-*shard-00011.tar"), (2, "shard-00017.json")],
-)
-def test_killed_and_started_again(
-    workers: int, moment: str, long_toml: Path, long_reference: str, data: Path, tmp_path: Path
-) -> None:
-    out = tmp_path / "out"
-    command = ("build", long_toml, "--out", out, "--data", data, "--workers", workers)
-    process = start_synth(*command)
-    wait_for(lambda: out.is_dir() and any(out.glob(moment)), process)
-    children = _children(process.pid)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    _wait_until_gone(children)
-    assert not (out / "dataset.json").exists()
-    done = {
-        p: p.stat().st_mtime_ns for p in out.glob("shard-*.tar") if p.with_suffix(".json").exists()
-    }
-    assert 0 < len(done) < len(jobs(tiny_recipe(LONG, 5)))
-    assert built(tiny_recipe(LONG, 5), out, data).fingerprint == long_reference
-    assert leftovers(out) == []
-    assert {path: path.stat().st_mtime_ns for path in done} == done
-
-
-def _children(pid: int) -> list[int]:
-    try:
-        text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
-    except OSError:
-        return []
-    return [int(one) for one in text.split()]
-
-
-def _wait_until_gone(pids: list[int]) -> None:
-    """No worker outlives its parent."""
-    deadline = time.monotonic() + 20
-    while any(_runs(pid) for pid in pids):
-        assert time.monotonic() < deadline, f"workers {pids} are orphans"
-        time.sleep(0.02)
-
-
-def _runs(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-@pytest.mark.parametrize("workers", [1, 2])
-def test_ctrl_c_leaves_a_folder_to_go_on_with(
-    workers: int, long_toml: Path, long_reference: str, data: Path, tmp_path: Path
-) -> None:
-    out = tmp_path / "out"
-    command = ("build", long_toml, "--out", out, "--data", data, "--workers", workers)
-    process = start_synth(*command)
-    wait_for(lambda: (out / "shard-00001.json").exists(), process)
-    os.killpg(process.pid, signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130, errors
-    assert "Run the same command again" in errors
-    assert "Traceback" not in errors
-    assert leftovers(out) == []
-    assert not (out / "dataset.json").exists()
-    assert built(tiny_recipe(LONG, 5), out, data).fingerprint == long_reference
 
 
 def test_a_living_build_keeps_others_out_and_a_dead_one_does_not(
@@ -246,32 +139,121 @@ def test_another_recipe_is_refused(change: dict[str, int], reference: Dataset, d
         build(tiny_recipe().with_changes(**change), reference.path, data, progress=False)
 
 
-def test_a_shard_of_another_recipe_is_refused(
+@pytest.mark.parametrize("names", [("shard-00001.tar", "shard-00001.json"), ("shard-00001.json",)])
+def test_a_shard_or_marker_of_another_recipe_is_refused(
+    names: tuple[str, ...], reference: Dataset, data: Path, tmp_path: Path
+) -> None:
+    recipe = tiny_recipe().with_changes(seed=9)
+    build(recipe, tmp_path, data, part=(1, 2), progress=False)
+    for name in names:
+        (tmp_path / name).write_bytes((reference.path / name).read_bytes())
+    before = files_of(tmp_path)
+    with pytest.raises(InputError, match="shard-00001.tar: belongs to another recipe or seed"):
+        build(recipe, tmp_path, data, progress=False)
+    assert files_of(tmp_path) == before
+    for name in names:
+        (tmp_path / name).unlink()
+    built(recipe, tmp_path, data)
+    assert check(tmp_path) == []
+
+
+def test_a_shard_beyond_the_last_is_refused(reference: Dataset, data: Path, tmp_path: Path) -> None:
+    build(tiny_recipe(), tmp_path, data, part=(1, 2), progress=False)
+    (tmp_path / "shard-00007.tar").write_bytes((reference.path / "shard-00001.tar").read_bytes())
+    with pytest.raises(InputError, match="shard-00007.tar: belongs to no shard of this recipe"):
+        build(tiny_recipe(), tmp_path, data, progress=False)
+
+
+def test_a_tar_of_another_recipe_without_marker_is_written_anew(
     reference: Dataset, data: Path, tmp_path: Path
 ) -> None:
-    build(tiny_recipe().with_changes(seed=9), tmp_path, data, part=(1, 2), progress=False)
-    for name in ("shard-00001.tar", "shard-00001.json"):
-        (tmp_path / name).write_bytes((reference.path / name).read_bytes())
-    with pytest.raises(InputError, match="shard-00001.tar: belongs to another recipe or seed"):
-        build(tiny_recipe().with_changes(seed=9), tmp_path, data, progress=False)
+    recipe = tiny_recipe().with_changes(seed=9)
+    build(recipe, tmp_path, data, part=(1, 2), progress=False)
+    foreign = (reference.path / "shard-00001.tar").read_bytes()
+    (tmp_path / "shard-00001.tar").write_bytes(foreign)
+    built(recipe, tmp_path, data)
+    assert (tmp_path / "shard-00001.tar").read_bytes() != foreign
+    assert check(tmp_path) == []
 
 
-def test_a_full_disk_is_one_line_and_can_go_on(
-    reference: Dataset, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("file", "source"), [("people/003.png", "people folder"), ("things-masks/004.png", "occluders")]
+)
+def test_a_source_that_changed_between_parts_is_refused_untouched(
+    file: str, source: str, tmp_path: Path
 ) -> None:
-    calls = []
+    data, out = write_tiny(tmp_path / "data"), tmp_path / "out"
+    build(tiny_recipe(), out, data, part=(1, 2), progress=False)
+    before, content = files_of(out), (data / file).read_bytes()
+    picture = np.array(Image.open(data / file))
+    picture[0, 0] ^= 255
+    Image.fromarray(picture).save(data / file)
+    for part in ((1, 1), (2, 2)):
+        with pytest.raises(InputError, match=f"the source of {source}.* has changed.*restore"):
+            build(tiny_recipe(), out, data, part=part, progress=False)
+    assert files_of(out) == before
+    (data / file).write_bytes(content)
+    assert built(tiny_recipe(), out, data).info["sources"].keys() == {
+        "people folder",
+        "occluders folder",
+        "initial masks",
+    }
+    assert check(out) == []
 
-    def full(handle: int) -> None:
-        calls.append(handle)
-        if len(calls) == 7:  # the second shard
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(InputError, match="No space left on device.*make room") as caught:
+def test_a_shard_made_from_other_input_is_refused(data: Path, tmp_path: Path) -> None:
+    """Two parts that begin at once on two machines with different photos."""
+    build(tiny_recipe(), tmp_path, data, part=(1, 2), progress=False)
+    path = tmp_path / "shard-00002.json"
+    marker = json.loads(path.read_bytes())
+    marker["sources"]["occluders folder"] = "0" * 64
+    path.write_text(json.dumps(marker))
+    with pytest.raises(InputError, match="shard-00002.tar: was made before .*occluders folder"):
         build(tiny_recipe(), tmp_path, data, progress=False)
-    assert "\n" not in caught.value.message
-    assert leftovers(tmp_path) == []
+
+
+def test_a_worker_with_other_photos_says_so(data: Path, tmp_path: Path) -> None:
+    recipe, first = tiny_recipe(), jobs(tiny_recipe())[0]
+    lock = Lock(tmp_path / ".build-1-of-1.lock", "me")
+    lock.path.write_text("me")
+    sources = {"people folder": "0" * 64}
+    task = Task(tmp_path, recipe, recipe_hash(recipe), str(data), sources, lock)
+    message = write_remotely(task, ".tmp-count", [first])
+    assert "the source of people folder is another on " in message
+    gone = replace(task, folder=tmp_path / "gone")
+    assert "not found on " in write_remotely(gone, ".tmp-count", [first])
+    assert list(tmp_path.iterdir()) == [lock.path]
+
+
+def test_a_folder_of_an_earlier_version_is_gone_on_with(
+    reference: Dataset, data: Path, tmp_path: Path
+) -> None:
+    """A version whose recipes had fewer keys wrote other hashes, but the same samples."""
+    build(tiny_recipe(), tmp_path, data, part=(1, 2), progress=False)
+    identity = json.loads((tmp_path / "recipe.json").read_bytes())
+    del identity["recipe"]["occlusion"]["truncate"], identity["sources"]
+    identity["recipe_hash"] = stored_recipe_hash(identity["recipe"])
+    (tmp_path / "recipe.json").write_text(json.dumps(identity))
+    for path in tmp_path.glob("shard-*.json"):
+        marker = json.loads(path.read_bytes()) | {"recipe_hash": identity["recipe_hash"]}
+        del marker["sources"], marker["missed"]
+        path.write_text(json.dumps(marker))
     assert built(tiny_recipe(), tmp_path, data).fingerprint == reference.fingerprint
+    assert check(tmp_path) == []
+    assert built(tiny_recipe(), tmp_path, data / "gone").fingerprint == reference.fingerprint
+
+
+def test_samples_that_missed_their_share_are_counted(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(plan: Plan, index: int) -> Sample:
+        sample = make_sample(plan, index)
+        return replace(sample, meta=sample.meta | {"missed": True}) if index % 7 == 0 else sample
+
+    monkeypatch.setattr("synth.engines.work.make_sample", missing)
+    info = built(tiny_recipe(), tmp_path, data).info
+    assert info["missed"] == 4
+    assert "In 4 of 24 samples" in (tmp_path / "README.md").read_text()
 
 
 def test_inputs_left_out_are_listed_with_reasons(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,11 @@ import pytest
 
 from synth.build import build
 from synth.check import check
+from synth.claim import claim
 from synth.codec import canonical
 from synth.finish import checksum, finish
 from synth.plan import Plan, make_sample, open_plan
+from synth.sample import Sample
 from synth.shards import jobs, recipe_hash, write_shard
 from tests.synth.tiny import tiny_recipe, write_tiny
 
@@ -45,17 +48,67 @@ def test_a_sound_data_set_has_no_problems(sound: Path) -> None:
     assert check(sound) == []
 
 
-def test_any_flipped_byte_in_any_file_is_found(copy: Path) -> None:
+def places_in(path: Path, rng: np.random.Generator, wanted: int) -> list[int]:
+    """First and last byte, and some between, those of the tar headers among them."""
+    size = path.stat().st_size
+    places = {0, size - 1, *rng.integers(size, size=wanted)}
+    if path.suffix == ".tar":
+        places |= {100, 148, 156, 257, 512 * int(rng.integers(size // 512))}
+    return sorted(int(place) for place in places)
+
+
+def assert_every_flip_is_found(copy: Path, wanted: int) -> None:
     rng = np.random.default_rng(0)
     files = sorted(path for path in copy.iterdir())
     assert len(files) == 7 * 2 + 5
     for path in files:
-        for place in {0, path.stat().st_size - 1, *rng.integers(path.stat().st_size, size=2)}:
+        content = path.read_bytes()
+        for place in places_in(path, rng, wanted):
             bit = int(rng.integers(8))
-            flip(path, int(place), bit)
+            flip(path, place, bit)
             assert check(copy), f"{path.name} byte {place} bit {bit}"
-            flip(path, int(place), bit)
+            path.write_bytes(content)
     assert check(copy) == []
+
+
+def test_any_flipped_byte_in_any_file_is_found(copy: Path) -> None:
+    assert_every_flip_is_found(copy, 2)
+
+
+@pytest.mark.slow
+def test_any_flipped_byte_of_thousands_is_found(copy: Path) -> None:
+    assert_every_flip_is_found(copy, 200)
+
+
+def test_a_changed_space_is_found(copy: Path) -> None:
+    path = copy / "dataset.json"
+    for before, after in ((b'": ', b'":\n'), (b"\n}", b" }"), (b"}\n", b"} ")):
+        content = path.read_bytes()
+        assert before in content
+        path.write_bytes(content.replace(before, after, 1))
+        assert check(copy) == ["dataset.json: was written anew since it was built"]
+        path.write_bytes(content)
+
+
+def test_any_file_removed_or_added_is_found(copy: Path) -> None:
+    for path in sorted(copy.iterdir()):
+        content = path.read_bytes()
+        path.unlink()
+        assert check(copy), path.name
+        path.write_bytes(content)
+    for name, words in (("shard-00007.tar", "no shard"), ("notes.txt", "no part")):
+        (copy / name).write_bytes(b"")
+        assert check(copy) == [f"{name}: belongs to {words} of this data set"]
+        (copy / name).unlink()
+    (copy / ".DS_Store").write_bytes(b"of the system, not of the data set")
+    assert check(copy) == []
+
+
+def test_two_workers_find_the_same(copy: Path) -> None:
+    assert check(copy, workers=2) == []
+    flip(copy / "shard-00001.tar", 3000)
+    flip(copy / "shard-00005.json", 300)
+    assert check(copy, workers=2) == check(copy) != []
 
 
 def test_a_changed_picture_names_shard_and_sample(copy: Path) -> None:
@@ -92,36 +145,36 @@ def test_an_edited_recipe_is_found_even_with_a_new_checksum(copy: Path) -> None:
 
 
 def write_by_hand(plan: Plan, folder: Path) -> None:
+    claim(folder, plan.recipe, {})
     digest = recipe_hash(plan.recipe)
-    markers = []
     for job in jobs(plan.recipe):
         samples = (make_sample(plan, i) for i in range(job.first, job.first + job.count))
-        markers.append(write_shard(folder, job, digest, samples))
-    (folder / "recipe.json").write_text("{}")
-    finish(folder, plan, markers)
+        write_shard(folder, job, digest, samples)
+    finish(folder, plan)
 
 
 def test_leaks_between_splits_are_found(data: Path, tmp_path: Path) -> None:
     plan = open_plan(tiny_recipe(), data)
     plan.people["test"] = plan.people["train"]
     plan.occluders["val"] = plan.occluders["train"]
-    write_by_hand(plan, tmp_path)
-    problems = check(tmp_path)
-    assert any("person folder:" in p and "in train and test" in p for p in problems)
-    assert any("occluder folder:" in p and "in train and val" in p for p in problems)
+    (tmp_path / "set").mkdir()
+    write_by_hand(plan, tmp_path / "set")
+    problems = check(tmp_path / "set")
+    assert any("person folder:" in p and "is in train (" in p and "and test" in p for p in problems)
+    assert any(
+        "occluder folder:" in p and "is in train (" in p and "and val" in p for p in problems
+    )
+    assert all(" is in " in problem for problem in problems)
 
 
 def test_broken_invariants_are_found(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from dataclasses import replace
-
-    def bad(plan: Plan, index: int) -> object:
+    def bad(plan: Plan, index: int) -> Sample:
         sample = make_sample(plan, index)
         return replace(sample, occluder=np.zeros_like(sample.occluder)) if index == 3 else sample
 
-    monkeypatch.setattr("tests.synth.test_check.make_sample", make_sample)
-    monkeypatch.setattr("synth.build.make_sample", bad)
+    monkeypatch.setattr("synth.engines.work.make_sample", bad)
     build(tiny_recipe(), tmp_path, data, progress=False)
     problems = check(tmp_path)
     assert "shard-00000.tar: sample 000003: hidden pixels that no occluder covers" in problems

@@ -1,5 +1,6 @@
 """The command line: what it prints, and one line with exit code 2 for every mistake."""
 
+import json
 import re
 import subprocess
 import sys
@@ -73,6 +74,28 @@ def test_preview_draws_rows(toml: Path, data: Path, tmp_path: Path) -> None:
         assert rows * 132 <= height < (rows + 1) * 132
 
 
+def test_a_preset_replaces_its_keys(toml: Path, data: Path, tmp_path: Path) -> None:
+    options = ("--data", data, "--preset", "pcnet")
+    made = run("build", toml, "--out", tmp_path / "o", "--count", 12, *options)
+    assert made.exit_code == 0, made.output
+    occlusion = json.loads((tmp_path / "o/dataset.json").read_bytes())["recipe"]["occlusion"]
+    assert (occlusion["preset"], occlusion["blend"]) == ("pcnet", "hard")
+    assert run("check", tmp_path / "o", "--workers", 2).exit_code == 0
+    drawn = run("preview", toml, "--out", tmp_path / "p.png", "--rows", 2, *options)
+    assert drawn.exit_code == 0, drawn.output
+
+
+def test_engines_print_the_same_fingerprint(toml: Path, data: Path, tmp_path: Path) -> None:
+    pytest.importorskip("submitit", reason="submitit is not installed; install hdeocc[slurm]")
+    slurm = ("--engine", "slurm", "--cluster", "local", "--slurm", "partition=cpu")
+    printed = [
+        run("build", toml, "--out", tmp_path / str(place), "--data", data, *options).stdout
+        for place, options in enumerate(((), slurm))
+    ]
+    assert "fingerprint " in printed[0]
+    assert printed[0].split("fingerprint")[1] == printed[1].split("fingerprint")[1]
+
+
 def test_recipes_are_listed() -> None:
     listed = run("recipes").stdout
     assert "people-quick" in listed
@@ -89,6 +112,12 @@ def test_recipes_are_listed() -> None:
         (["build", "people-quick", "--out", "x", "--workers", "0"], "--workers 0"),
         (["build", "people-quick", "--out", "x", "--count", "0"], "--count 0"),
         (["build", "people-quick", "--out", "x", "--seed", "-1"], "--seed -1"),
+        (["build", "people-quick", "--out", "x", "--preset", "head"], "did you mean part:head"),
+        (["build", "people-quick", "--out", "x", "--engine", "spark"], "no such engine"),
+        (["build", "people-quick", "--out", "x", "--address", "a:1"], "add --engine ray"),
+        (["build", "people-quick", "--out", "x", "--slurm", "cpu"], "--slurm cpu: give an option"),
+        (["build", "people-quick", "--out", "x", "--slurm", "a=b"], "add --engine slurm"),
+        (["preview", "people-quick", "--preset", "harder"], "did you mean hard"),
         (["check", "nowhere"], "holds no data set"),
     ],
 )

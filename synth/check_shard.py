@@ -1,0 +1,109 @@
+"""Is one shard what its marker and ``dataset.json`` say? Every byte, every sample."""
+
+import itertools
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from synth.codec import combined_hash, decode, sample_hash
+from synth.errors import InputError
+from synth.finish import file_hash
+from synth.sample import Sample, violations
+from synth.shards import Job, Marker, read_marker
+
+Places = dict[str, tuple[int, int]]
+
+
+@dataclass
+class Findings:
+    """What a shard turned out to hold.
+
+    Attributes:
+        faults: one line each.
+        people, occluders: the first sample of each id.
+    """
+
+    faults: list[str] = field(default_factory=list)
+    people: dict[str, str] = field(default_factory=dict)
+    occluders: dict[str, str] = field(default_factory=dict)
+
+
+def check_shard(folder: Path, job: Job, listed: dict[str, Any]) -> Findings:
+    """Everything that can be said of one shard; ``listed`` is its row in ``dataset.json``."""
+    found, file, marker = Findings(), folder / job.name, read_marker(folder, job)
+    if not file.is_file():
+        found.faults.append("is missing")
+        return found
+    size = file.stat().st_size
+    if size != listed["bytes"]:
+        found.faults.append(f"is cut off or grown: {size} bytes, not {listed['bytes']}")
+        return found
+    if file_hash(file) != listed["sha256"]:
+        found.faults.append("bytes were changed")
+    if marker is None:
+        found.faults.append("its index is missing or damaged")
+        return found
+    if (marker.sha256, marker.fingerprint) != (listed["sha256"], listed["fingerprint"]):
+        found.faults.append("its index differs from dataset.json")
+    hashes = _sample_hashes(file, job, marker, found)
+    if combined_hash(hashes) != listed["fingerprint"]:
+        found.faults.append("content differs from its fingerprint")
+    return found
+
+
+def _sample_hashes(file: Path, job: Job, marker: Marker, found: Findings) -> list[str]:
+    """Hashes of the samples that the tar file holds; their faults are noted."""
+    hashes: list[str] = []
+    wanted = iter(marker.samples)
+    try:
+        for name, places, members in _tar_samples(file):
+            entry = next(wanted, None)
+            if entry is None or entry.id != name or entry.members != places:
+                found.faults.append(f"sample {name} does not lie where the index says")
+            hashes.append(_one_sample(name, members, job, len(hashes), found))
+            if entry is not None and hashes[-1] and hashes[-1] != entry.hash:
+                found.faults.append(f"sample {name} was changed")
+    except (tarfile.TarError, EOFError, OSError, ValueError) as error:
+        found.faults.append(f"is no readable tar file ({error})")
+    if len(hashes) != job.count:
+        found.faults.append(f"holds {len(hashes)} samples, not {job.count}")
+    return hashes
+
+
+def _one_sample(name: str, members: dict[str, bytes], job: Job, place: int, found: Findings) -> str:
+    """The hash of a sample, "" where it cannot be decoded; its faults are noted."""
+    try:
+        sample = decode(members)
+    except (ValueError, InputError) as error:
+        found.faults.append(f"sample {name} {error}")
+        return ""
+    found.faults += [f"sample {name}: {fault}" for fault in violations(sample)]
+    if sample.sample_id != f"{job.first + place:06d}" or sample.sample_id != name:
+        found.faults.append(f"sample {name} has the id {sample.sample_id}")
+    if sample.split != job.split:
+        found.faults.append(f"sample {name} is of {sample.split} in a shard of {job.split}")
+    _note_ids(sample, found)
+    return sample_hash(sample)
+
+
+def _note_ids(sample: Sample, found: Findings) -> None:
+    found.people.setdefault(sample.person_id, sample.sample_id)
+    for one in sample.occluder_ids:
+        found.occluders.setdefault(one, sample.sample_id)
+
+
+def _tar_samples(file: Path) -> Iterator[tuple[str, Places, dict[str, bytes]]]:
+    """Name, place of each member, and content of each sample of a tar file, in order."""
+    with tarfile.open(file, "r:") as tar:
+        for name, group in itertools.groupby(tar, key=lambda m: m.name.partition(".")[0]):
+            places, members = {}, {}
+            for member in group:
+                ending = member.name.partition(".")[2]
+                stream = tar.extractfile(member)
+                if stream is None:
+                    raise ValueError(f"{member.name} is no file")
+                places[ending] = (member.offset_data, member.size)
+                members[ending] = stream.read()
+            yield name, places, members

@@ -1,0 +1,158 @@
+"""Training the networks of a recipe into a folder; the same command goes on after a kill."""
+
+import importlib.metadata
+import os
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from synth.errors import InputError
+from synth.finish import file_hash
+from synth.lock import build_lock
+from synth.plan import Plan, make_plan, open_plan
+from synth.recipe import Recipe
+from synth.segmenter.composites import Composites, make_composites, training_recipe
+from synth.segmenter.folder import (
+    Card,
+    Network,
+    Training,
+    network_path,
+    read_card,
+    unfinished_path,
+    write_card,
+    write_folds,
+)
+from synth.segmenter.folds import Folds, identity, make_folds
+from synth.segmenter.measure import measure, spread
+from synth.segmenter.starter import FromNetworks
+from synth.shards import recipe_hash
+
+_MEASURED = 150  # samples of a split
+
+
+def train(
+    recipe: Recipe,
+    out: str | Path,
+    training: Training,
+    data_root: str | os.PathLike[str] | None = None,
+    progress: bool = True,
+) -> Card:
+    """Train the networks of a recipe into ``out``, or go on with what was begun there.
+
+    Args:
+        recipe: whose people; its ``[initial]`` does not matter.
+        out: the folder; new, empty, or begun with the same recipe and training.
+        training: how many networks, how long, from which seed.
+        data_root: what relative paths in the recipe start from; see ``synth.sources.open``.
+        progress: whether to show bars on standard error.
+
+    Returns:
+        The card of the finished training. The same arguments give the same weights on processors
+        of one kind, however often the training was interrupted.
+
+    Raises:
+        InputError: bad sources, too few people, a foreign folder, a damaged state, no room.
+    """
+    folder = Path(out)
+    _refuse_foreign(folder)
+    plan = open_plan(training_recipe(recipe, training.composites), data_root)
+    card = _begun(folder, plan, training)
+    if card.iou is not None:
+        FromNetworks(folder)  # all files are whole
+        return card
+    with build_lock(folder, (1, 1)):
+        composites = make_composites(plan, progress)
+        folds = make_folds(plan, composites.people, training.folds)
+        card = card.model_copy(update={"people": write_folds(folder, folds)})
+        write_card(folder, card)
+        card = _train_all(folder, card, composites, folds, progress)
+        whole = make_plan(recipe, plan.person_sources, plan.occluder_sources)
+        return _measured(folder, card, whole, progress)
+
+
+def _refuse_foreign(folder: Path) -> None:
+    """Make the folder; InputError where it holds something else than a training."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        known = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+    except OSError as error:
+        raise InputError(f"{folder}: no usable folder ({error.strerror}); choose another") from None
+    if known and "segmenter.json" not in known:
+        raise InputError(
+            f"{folder}: holds something else ({known[0]}); choose a new or empty folder"
+        )
+
+
+def _begun(folder: Path, plan: Plan, training: Training) -> Card:
+    """The card of what was begun in the folder, or a new one."""
+    card = Card(
+        recipe=plan.recipe.name,
+        recipe_hash=recipe_hash(plan.recipe),
+        identity=identity(plan),
+        training=training,
+        people="",
+        versions={name: importlib.metadata.version(name) for name in ("torch", "numpy")},
+    )
+    found = read_card(folder)
+    if found is None:
+        return card
+    for name in ("training", "recipe_hash", "identity"):
+        if getattr(found, name) != getattr(card, name):
+            what = "options" if name == "training" else "recipe, or its photos changed"
+            raise InputError(f"{folder}: was begun with another {what}; choose another folder")
+    return found
+
+
+def _train_all(
+    folder: Path, card: Card, composites: Composites, folds: Folds, progress: bool
+) -> Card:
+    """Train the networks that are still missing; the card that names all of them."""
+    from synth.segmenter.network import one_thread
+
+    own = np.array([folds.of(person) for person in composites.people])
+    total = card.training.folds * card.training.steps
+    with one_thread(), tqdm(total=total, desc="train", unit="step", disable=not progress) as bar:
+        for fold in range(card.training.folds):
+            done = card.networks[fold] if fold < len(card.networks) else None
+            path = network_path(folder, fold)
+            if done is not None and path.is_file() and file_hash(path) == done.sha256:
+                bar.update(card.training.steps)
+                continue
+            among = np.flatnonzero(own != fold)
+            network = _train_one(folder, card, composites, among, fold, bar)
+            networks = (*card.networks[:fold], network, *card.networks[fold + 1 :])
+            card = card.model_copy(update={"networks": networks})
+            write_card(folder, card)
+            unfinished_path(folder, fold).unlink(missing_ok=True)
+    return card
+
+
+def _train_one(
+    folder: Path, card: Card, composites: Composites, among: np.ndarray, fold: int, bar: tqdm
+) -> Network:
+    from synth.segmenter.learn import learn
+    from synth.segmenter.network import halved, save_tensors
+
+    if not len(among):
+        raise InputError(
+            f"{card.recipe}: nobody is left to train network {fold} on; give more people, or "
+            "fewer --folds"
+        )
+    state_path = unfinished_path(folder, fold)
+    weights = learn(composites, among, card.training, fold, state_path, bar.update)
+    people = sorted({composites.people[number] for number in among})
+    path = network_path(folder, fold)
+    save_tensors(path, halved(weights), {"fold": fold, "people": people})
+    return Network(file=path.name, sha256=file_hash(path), people=len(people))
+
+
+def _measured(folder: Path, card: Card, plan: Plan, progress: bool) -> Card:
+    """The card with the IoU of each split that has samples to look at; the training is finished."""
+    starter = FromNetworks(folder, measured=False)
+    splits = [name for name in ("train", "val") if plan.counts[name]]
+    found = {name: measure(plan, [starter], name, _MEASURED, progress)[0] for name in splits}
+    iou = {name: spread(values) for name, values in found.items() if len(values)}
+    card = card.model_copy(update={"iou": iou})
+    write_card(folder, card)
+    return card

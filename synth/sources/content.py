@@ -1,0 +1,112 @@
+"""The files of a source: their state on disk, and one hash over their content.
+
+A file is read once and again when its size or time changes: what is known of the files under a
+folder is kept in the cache, a line each with the SHA-256 of the content, size, time and name.
+"""
+
+import hashlib
+import os
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from tqdm import tqdm
+
+from synth.atomic import atomic_file, make_folder_of
+from synth.errors import InputError
+
+# A bar shows only where there is something to wait for.
+_PATIENCE_SECONDS = 2.0
+_GONE = "-" * 64  # instead of the hash of a file that cannot be read
+# A file changed just now may change again within a tick of the file system's clock.
+_SETTLED_NS = 2_000_000_000
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class State:
+    """A file by its name under the root, with size and time of change; -1 where it is missing."""
+
+    name: str
+    size: int
+    mtime_ns: int
+
+    @property
+    def settled(self) -> bool:
+        """Whether another change would show in the time of change."""
+        return self.mtime_ns < time.time_ns() - _SETTLED_NS
+
+
+def states(root: Path, files: Iterable[Path]) -> list[State]:
+    """The states of files, each once, by name; with / between folders on every system."""
+    prefix = os.path.join(root, "")
+    found = set()
+    for file in files:
+        path = os.fspath(file)
+        name = path.removeprefix(prefix) if path.startswith(prefix) else os.path.relpath(path, root)
+        try:
+            stat = os.stat(path)
+            found.add(State(name.replace(os.sep, "/"), stat.st_size, stat.st_mtime_ns))
+        except (OSError, ValueError):
+            found.add(State(name.replace(os.sep, "/"), -1, -1))
+    return sorted(found)
+
+
+def content_digest(root: Path, files: Sequence[State], cache: Path) -> str:
+    """SHA-256 (hex) over name and content of every file, wherever the folder lies.
+
+    Args:
+        root: what the names are relative to.
+        files: sorted by name.
+        cache: where the hashes are kept; one that cannot be read or written costs only time.
+    """
+    known = dict(_known(cache))
+    total, fresh = hashlib.sha256(), False
+    for file in watched(files, f"hashing {root.name}"):
+        digest = known.pop(file, None)
+        if digest is None:
+            digest, fresh = _file_hash(root / file.name), True
+        total.update(f"{digest} {file.name}\0".encode(errors="surrogateescape"))
+        known[file] = digest
+    if fresh:
+        _keep(cache, root, known, {file.name for file in files})
+    return total.hexdigest()
+
+
+def watched(items: Sequence[T], what: str) -> Iterator[T]:
+    """The items, with a bar on a terminal's standard error once they take a while."""
+    yield from tqdm(items, what, delay=_PATIENCE_SECONDS, leave=False, disable=None)
+
+
+def _file_hash(path: Path) -> str:
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except (OSError, ValueError):
+        return _GONE
+
+
+def _known(cache: Path) -> Iterator[tuple[State, str]]:
+    """What the cache says; lines that are no such lines are passed over."""
+    with suppress(OSError), open(cache, encoding="utf-8", errors="surrogateescape") as lines:
+        for line in lines:
+            parts = line.rstrip("\n").split(" ", 3)
+            if len(parts) == 4 and len(parts[0]) == 64 and line.endswith("\n"):
+                with suppress(ValueError):
+                    yield State(parts[3], int(parts[1]), int(parts[2])), parts[0]
+
+
+def _keep(cache: Path, root: Path, known: dict[State, str], listed: set[str]) -> None:
+    """Write what is known of these files, and of others of the folder while they are there."""
+    with suppress(InputError, OSError):
+        make_folder_of(cache)
+        with atomic_file(cache) as lines:
+            for file, digest in known.items():
+                there = file.name in listed or (root / file.name).exists()
+                if digest != _GONE and file.settled and "\n" not in file.name and there:
+                    line = f"{digest} {file.size} {file.mtime_ns} {file.name}\n"
+                    lines.write(line.encode(errors="surrogateescape"))

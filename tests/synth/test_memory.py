@@ -1,0 +1,71 @@
+"""Memory does not grow with the number of samples: measured in processes of their own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.synth.tiny import RECIPE, ROOT, write_tiny
+
+SHARD = 50
+LIMIT_MB = 8  # the allocator's whims, and the markers that the contact sheet keeps
+
+BUILD = """
+import sys
+from synth.build import build
+from synth.recipe import load_recipe
+build(load_recipe(sys.argv[1]), sys.argv[2], sys.argv[3], progress=False)
+"""
+CHECK = """
+import sys
+from synth.check import check
+assert check(sys.argv[1]) == []
+"""
+PEAK = """
+import resource
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny(tmp_path_factory.mktemp("data"))
+
+
+def peak_mb(code: str, *arguments: object) -> float:
+    """Peak of resident memory of a Python process, in MB (2**20 bytes)."""
+    shown = subprocess.run(
+        [sys.executable, "-c", code + PEAK, *map(str, arguments)],
+        cwd=ROOT,
+        env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    unit = 1 if sys.platform == "darwin" else 1024
+    return int(shown.stdout) * unit / 2**20
+
+
+def peaks(samples: int, data: Path, folder: Path) -> dict[str, float]:
+    """Peaks in MB of building and of checking a data set of that many samples."""
+    toml, out = folder / f"{samples}.toml", folder / str(samples)
+    toml.write_text(RECIPE.format(train=samples - 10, shard_size=SHARD))
+    return {"build": peak_mb(BUILD, toml, out, data), "check": peak_mb(CHECK, out)}
+
+
+def assert_flat(few: int, many: int, data: Path, folder: Path) -> None:
+    small, large = peaks(few, data, folder), peaks(many, data, folder)
+    for what, before in small.items():
+        print(f"{what}: {before:.1f} MB at {few} samples, {large[what]:.1f} MB at {many}")
+        assert large[what] - before < LIMIT_MB
+
+
+def test_memory_is_flat_up_to_two_thousand_samples(data: Path, tmp_path: Path) -> None:
+    assert_flat(200, 2000, data, tmp_path)
+
+
+@pytest.mark.slow
+def test_memory_is_flat_up_to_twenty_thousand_samples(data: Path, tmp_path: Path) -> None:
+    assert_flat(200, 20_000, data, tmp_path)
