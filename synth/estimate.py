@@ -93,7 +93,7 @@ def measure(recipe: Recipe, folder: Path, samples: int, data_root: str | None = 
     dataset = build(small, folder, data_root, progress=False)
     assert dataset is not None  # one part is all parts
     start = time.perf_counter()
-    finish(folder, plan, dataset.info["recipe_hash"], dataset.info["sources"])
+    finish(folder, plan)
     finish_seconds = time.perf_counter() - start
     start = time.perf_counter()
     check(folder)

@@ -31,7 +31,7 @@ def match_grain(
     if not scene.size:
         return rgb
     inner = _inner(alpha >= 250)
-    everywhere = _inner(scene.any(axis=2))
+    everywhere = _inner(np.asarray(scene.any(axis=2)))
     wanted = estimate_blur(scene, everywhere), estimate_noise(scene, everywhere)
     own = estimate_blur(rgb, inner)
     if own is not None and wanted[0] is not None:
