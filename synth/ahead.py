@@ -1,19 +1,16 @@
 """Processes that make samples ahead, so that whoever uses them need not wait."""
 
 import multiprocessing
-import multiprocessing.connection
-import os
-import signal
-import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from typing import Any
 
 import cv2
 
+from synth.engines.base import interrupts_held
+from synth.engines.processes import set_up_worker
 from synth.errors import InputError
 from synth.sample import Sample
 
@@ -43,7 +40,7 @@ class Ahead(Iterator[Sample]):
         self._pool = ProcessPoolExecutor(workers, context, _start, (samples,))
         self._indices = iter(indices)
         self._waiting: deque[Future[Sample]] = deque()
-        with _deaf_to_interrupts():
+        with interrupts_held():
             for _ in range(_DEPTH * workers):
                 self._ask()
 
@@ -74,9 +71,7 @@ _mine: dict[str, Any] = {}
 
 
 def _start(samples: Sequence[Sample]) -> None:
-    """Set a process up: one thread, deaf to Ctrl-C (the parent stops it), never orphaned."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_die_with_parent, daemon=True).start()
+    set_up_worker()
     cv2.setNumThreads(1)
     _mine["samples"] = samples
 
@@ -84,23 +79,3 @@ def _start(samples: Sequence[Sample]) -> None:
 def _make(index: int) -> Sample:
     samples: Sequence[Sample] = _mine["samples"]
     return samples[index]
-
-
-def _die_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        multiprocessing.connection.wait([parent.sentinel])
-        os._exit(1)
-
-
-@contextmanager
-def _deaf_to_interrupts() -> Iterator[None]:
-    """Processes started meanwhile never hear Ctrl-C, not even while they are being set up."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)

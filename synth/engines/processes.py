@@ -21,7 +21,7 @@ class Processes(Engine[Future[str]]):
         self.width = workers
         # Fresh processes: a forked one would inherit the threads of OpenCV or torch half-alive.
         context = multiprocessing.get_context("spawn")
-        self._pool = ProcessPoolExecutor(workers, context, _start)
+        self._pool = ProcessPoolExecutor(workers, context, set_up_worker)
 
     def submit(self, function: Function, jobs: Sequence[Job]) -> Future[str]:
         with interrupts_held():
@@ -43,7 +43,7 @@ class Processes(Engine[Future[str]]):
         self._pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _start() -> None:
+def set_up_worker() -> None:
     """Set a worker process up: deaf to Ctrl-C (the build stops it), and never an orphan."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_die_with_parent, daemon=True).start()
