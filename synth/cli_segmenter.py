@@ -98,6 +98,8 @@ def _measure(recipe: "Recipe", data: Path | None) -> str:
     texts = []
     for split in (name for name, count in plan.counts.items() if count and name != "test"):
         found = measure(plan, starters, split, _MEASURED)
+        if not found.size:  # nobody is visible
+            continue
         like = found[-1] if own else None
         texts.append(f"{found.shape[1]} {split} samples\n{table(names, found, like)}")
     return "\n\n".join(texts)

@@ -79,6 +79,21 @@ def read_rgb(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> np.n
     return np.array(image.convert("RGB"))
 
 
+def read_rgba(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> np.ndarray:
+    """A picture with transparency as (H, W, 4) uint8 RGB and straight alpha, turned upright.
+
+    Palettes and transparent colours are resolved; of 16 bit the upper 8 are taken.
+
+    Raises:
+        InputError: as `read_rgb`, or the picture has no transparency.
+    """
+    image = _decode(Path(path), max_pixels)
+    if not image.has_transparency_data:
+        raise InputError(f"{path}: has no transparency; save it as PNG or WebP with alpha")
+    # What decodes may still hold a broken palette or transparent colour.
+    return _guard(Path(path), lambda: np.array(image.convert("RGBA")))
+
+
 def _plain_jpeg(path: Path, max_pixels: int) -> np.ndarray | None:
     """A JPEG in colour that ends where it should and lies upright, else None.
 

@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 Count = Annotated[int, Field(ge=0)]
-Number = Annotated[float, Field(allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Pixels = Annotated[float, Field(ge=-1e6, le=1e6)]
 SplitName = Literal["train", "val", "test"]
 
 
@@ -26,14 +27,37 @@ class _Shard(_Form):
     fingerprint: str
 
 
+class _Counts(_Form):
+    train: Count
+    val: Count
+    test: Count
+
+
+class _Pool(_Form):
+    people: Count
+    occluders: Count
+
+
+class _Pools(_Form):
+    train: _Pool
+    val: _Pool
+    test: _Pool
+
+
+class _Fingerprints(_Form):
+    train: str
+    val: str
+    test: str
+
+
 class Info(_Form):
     """``dataset.json``."""
 
     recipe: dict[str, Any]
     fingerprint: str
-    counts: dict[SplitName, Count]
-    pools: dict[SplitName, dict[Literal["people", "occluders"], Count]]
-    split_fingerprints: dict[SplitName, str]
+    counts: _Counts
+    pools: _Pools
+    split_fingerprints: _Fingerprints
     shards: list[_Shard]
     skipped_by_reason: dict[str, Count]
     versions: dict[str, str]
@@ -41,15 +65,15 @@ class Info(_Form):
 
 class _Placement(_Form):
     kind: str
-    box: Annotated[list[Number], Field(min_length=4, max_length=4)]
+    box: Annotated[list[Pixels], Field(min_length=4, max_length=4)]
 
 
 class _Meta(_Form):
     person: dict[str, Any] = {}
     occluders: list[dict[str, Any]] = []
     placements: list[_Placement] = []
-    asked_share: Annotated[Number, Field(ge=0, le=1)] | None = None
-    asked_range: Annotated[list[Number], Field(min_length=2, max_length=2)] | None = None
+    asked_share: Share | None = None
+    asked_range: Annotated[list[Share], Field(min_length=2, max_length=2)] | None = None
 
 
 class Labels(_Form):

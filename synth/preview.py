@@ -12,7 +12,7 @@ from synth.sample import Sample
 if TYPE_CHECKING:
     from synth.store import Dataset
 
-COLUMNS = ("image", "clean", "amodal", "modal", "parsing")
+COLUMNS = ("image", "clean", "amodal", "modal", "initial", "parsing")
 _GAP, _TITLE = 4, 18
 _PAPER = 255
 _HIDDEN = (255, 40, 90)
@@ -22,11 +22,17 @@ _THUMBNAIL, _CONTACT_ROWS, _CONTACT_COLUMNS = 128, 4, 6
 def sheet(samples: Sequence[Sample], tile: int = 0) -> np.ndarray:
     """A picture (H, W, 3) uint8 RGB: a row a sample, the columns of ``COLUMNS`` with titles.
 
+    The column "initial" is left out where it is "modal" in all samples.
     ``tile`` is the side of each picture; 0 takes the samples' size, at least 128.
     """
     side = tile or max(128, samples[0].amodal.shape[0])
-    rows = [np.hstack([_tile(panel, side) for panel in _panels(sample)]) for sample in samples]
-    return np.vstack([_titles(side), *rows])
+    modal = all(np.array_equal(sample.initial, sample.modal) for sample in samples)
+    columns = [name for name in COLUMNS if not (modal and name == "initial")]
+    rows = []
+    for sample in samples:
+        panels = _panels(sample)
+        rows.append(np.hstack([_tile(panels[name], side) for name in columns]))
+    return np.vstack([_titles(columns, side), *rows])
 
 
 def contact_sheet(dataset: "Dataset") -> bytes:
@@ -69,15 +75,18 @@ def _spread(dataset: "Dataset", wanted: int) -> list[Sample]:
     return chosen
 
 
-def _panels(sample: Sample) -> list[np.ndarray]:
+def _panels(sample: Sample) -> dict[str, np.ndarray]:
+    """The picture (S, S, 3) uint8 of each of ``COLUMNS``."""
     blank = np.full((*sample.amodal.shape, 3), 235, np.uint8)
     parsing = blank if sample.parsing is None else colourise(sample.parsing)
     clean = blank if sample.clean is None else sample.clean
-    return [sample.image, clean, _grey(sample.amodal), _grey(sample.modal), parsing]
+    masks = (_grey(mask) for mask in (sample.amodal, sample.modal, sample.initial))
+    return dict(zip(COLUMNS, (sample.image, clean, *masks, parsing), strict=True))
 
 
 def _grey(mask: np.ndarray) -> np.ndarray:
-    return np.repeat(mask.astype(np.uint8)[..., None] * 255, 3, axis=2)
+    """A mask (H, W), bool or in [0, 1], as a picture (H, W, 3) uint8."""
+    return np.repeat(np.rint(mask * 255.0).astype(np.uint8)[..., None], 3, axis=2)
 
 
 def _scaled(picture: np.ndarray, side: int, smooth: bool = False) -> np.ndarray:
@@ -95,9 +104,9 @@ def _tile(picture: np.ndarray, side: int) -> np.ndarray:
     )
 
 
-def _titles(side: int) -> np.ndarray:
-    band = np.full((_TITLE, len(COLUMNS) * (side + _GAP), 3), _PAPER, np.uint8)
-    for number, title in enumerate(COLUMNS):
+def _titles(columns: Sequence[str], side: int) -> np.ndarray:
+    band = np.full((_TITLE, len(columns) * (side + _GAP), 3), _PAPER, np.uint8)
+    for number, title in enumerate(columns):
         where = (number * (side + _GAP) + 2, _TITLE - 5)
         cv2.putText(
             band, title, where, cv2.FONT_HERSHEY_SIMPLEX, 0.45, (40, 40, 40), 1, cv2.LINE_AA

@@ -9,6 +9,7 @@ from typing import Any, overload
 
 from pydantic import ValidationError
 
+from synth.codec import canonical
 from synth.errors import InputError
 from synth.info import Info
 from synth.recipe import SPLITS, Recipe
@@ -86,16 +87,16 @@ class Split(Sequence[Sample]):
         place = range(len(self))[operator.index(index)]
         job = self._jobs[place // self._jobs[0].count]  # all shards but the last are equally long
         entry = self._entries(job)[place - (job.first - self._jobs[0].first)]
-        path = self.folder / job.name
+        path, wanted = self.folder / job.name, f"{self._jobs[0].first + place:06d}"
         try:
             _check_places(path, entry)
             members = read_members(path, entry)
             sample = decode_untrusted(members)
-            _check_identity(sample, job, place + self._jobs[0].first, self.size)
+            _check_identity(sample, wanted, job.split, self.size)
             return sample, members
         except (OSError, ValueError, InputError) as error:
             raise InputError(
-                f"{path}: sample {entry.id} cannot be read ({error}); delete that shard and its "
+                f"{path}: sample {wanted} cannot be read ({error}); delete that shard and its "
                 ".json and build again"
             ) from None
 
@@ -172,7 +173,10 @@ def read_info(folder: Path) -> dict[str, Any]:
         )
         raise InputError(f"{folder}: {state}")
     try:
-        info: dict[str, Any] = json.loads(path.read_bytes())
+        content = path.read_bytes()
+        info: dict[str, Any] = json.loads(content)
+        if b"\\u" in content:
+            canonical(info)  # half a surrogate pair could not be written again
         schema = info["schema"]
     except (ValueError, KeyError, TypeError, RecursionError):
         raise InputError(f"{path}: is damaged; build the data set again") from None
@@ -214,8 +218,8 @@ def _check_places(path: Path, entry: Entry) -> None:
             raise ValueError(f"the index has its {ending} outside the shard")
 
 
-def _check_identity(sample: Sample, job: Job, index: int, size: int) -> None:
-    if (sample.sample_id, sample.split) != (f"{index:06d}", job.split):
+def _check_identity(sample: Sample, wanted: str, split: str, size: int) -> None:
+    if (sample.sample_id, sample.split) != (wanted, split):
         raise ValueError(f"there lies sample {sample.sample_id} of {sample.split}")
     if sample.amodal.shape != (size, size):
         raise ValueError(f"its pictures are not of {size} pixels")

@@ -12,7 +12,8 @@ import json
 import random
 import tarfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -136,7 +137,9 @@ class SampleStream(IterableDataset[Any]):
         """The files of one sample after the other, by ending, as webdataset reads them."""
         mine = f"{self.seed}/{self.epoch}"
         shards = list(self.shards)
+        where = self.shards[:1]
         stages: list[Any] = [webdataset.split_by_node, webdataset.split_by_worker]
+        stages.append(partial(_noted, where))
         stages.append(webdataset.tarfile_to_samples())
         if self.shuffle:
             random.Random(mine).shuffle(shards)
@@ -146,9 +149,17 @@ class SampleStream(IterableDataset[Any]):
         try:
             yield from pipeline
         except (OSError, EOFError, ValueError, tarfile.TarError, zlib.error) as error:
-            where = error.args[-1] if error.args else shards[0]
             text = " ".join(str(error.args[0] if error.args else error).split())[:120]
-            raise InputError(f"{where}: cannot be read ({text}); check address and shard") from None
+            raise InputError(
+                f"{where[0]}: cannot be read ({text}); check address and shard"
+            ) from None
+
+
+def _noted(where: list[str], shards: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The shards, each put into ``where`` before it is opened."""
+    for shard in shards:
+        where[:] = [shard["url"]]
+        yield shard
 
 
 def _files(members: dict[str, Any]) -> dict[str, bytes]:

@@ -1,5 +1,6 @@
 """COCO's instances and keypoints: the person of each picture, whole, visible and hidden."""
 
+import math
 from typing import Any, ClassVar
 
 from synth.codec import encode_mask
@@ -79,9 +80,21 @@ def keypoints(sample: Sample) -> list[float]:
     Those under an occluder are 1 (hidden); those outside the crop are 0 (unknown).
     """
     known: Any = sample.meta.get("person", {}).get("keypoints")
-    if not isinstance(known, list) or len(known) != len(KEYPOINTS):
+    if (
+        not isinstance(known, list)
+        or len(known) != len(KEYPOINTS)
+        or not all(map(_is_point, known))
+    ):
         return [0.0] * (3 * len(KEYPOINTS))
     return [number for point in known for number in _point(point, sample)]
+
+
+def _is_point(value: Any) -> bool:
+    return (
+        isinstance(value, list)
+        and len(value) == 3
+        and all(type(number) in (int, float) and math.isfinite(number) for number in value)
+    )
 
 
 def _point(point: list[float], sample: Sample) -> tuple[float, float, int]:

@@ -95,7 +95,9 @@ def read_card(folder: Path) -> Card | None:
     except FileNotFoundError:
         return None
     except ValidationError:
-        raise InputError(f"{path}: is damaged or of another version; train again") from None
+        raise InputError(
+            f"{path}: is damaged or of another version; train into a new folder"
+        ) from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); check the path") from None
 

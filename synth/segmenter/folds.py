@@ -42,7 +42,7 @@ def make_folds(plan: Plan, trained: Iterable[str], count: int) -> Folds:
 
 
 def _photo(plan: Plan, person_id: str) -> str:
-    """ "source:group" of a person: nobody else may be in the other folds' photos of that group."""
+    """The photo of a person, as "source:group"; everybody in it is in one fold."""
     name, _, identifier = person_id.partition(":")
     source = next(source for source in plan.person_sources if source.name == name)
     return f"{name}:{source.group(identifier)}"

@@ -19,6 +19,7 @@ from synth.segmenter.folder import (
     Training,
     network_path,
     read_card,
+    read_trained,
     unfinished_path,
     write_card,
     write_folds,
@@ -40,6 +41,8 @@ def train(
 ) -> Card:
     """Train the networks of a recipe into ``out``, or go on with what was begun there.
 
+    Where files of a finished training are missing or damaged they are made again.
+
     Args:
         recipe: whose people; its ``[initial]`` does not matter.
         out: the folder; new, empty, or begun with the same recipe and training.
@@ -58,8 +61,7 @@ def train(
     _refuse_foreign(folder)
     plan = open_plan(training_recipe(recipe, training.composites), data_root)
     card = _begun(folder, plan, training)
-    if card.iou is not None:
-        FromNetworks(folder)  # all files are whole
+    if card.iou is not None and _is_whole(folder):
         return card
     with build_lock(folder, (1, 1)):
         composites = make_composites(plan, progress)
@@ -69,6 +71,15 @@ def train(
         card = _train_all(folder, card, composites, folds, progress)
         whole = make_plan(recipe, plan.person_sources, plan.occluder_sources)
         return _measured(folder, card, whole, progress)
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether a finished training can be used as it is."""
+    try:
+        read_trained(folder)
+    except InputError:
+        return False
+    return True
 
 
 def _refuse_foreign(folder: Path) -> None:
@@ -118,12 +129,13 @@ def _train_all(
             path = network_path(folder, fold)
             if done is not None and path.is_file() and file_hash(path) == done.sha256:
                 bar.update(card.training.steps)
-                continue
-            among = np.flatnonzero(own != fold)
-            network = _train_one(folder, card, composites, among, fold, bar)
-            networks = (*card.networks[:fold], network, *card.networks[fold + 1 :])
-            card = card.model_copy(update={"networks": networks})
-            write_card(folder, card)
+            else:
+                among = np.flatnonzero(own != fold)
+                network = _train_one(folder, card, composites, among, fold, bar)
+                networks = (*card.networks[:fold], network, *card.networks[fold + 1 :])
+                card = card.model_copy(update={"networks": networks})
+                write_card(folder, card)
+            # Also of a training that was killed right here.
             unfinished_path(folder, fold).unlink(missing_ok=True)
     return card
 

@@ -16,7 +16,8 @@ from synth.sources.content import watched
 from synth.sources.crop import crop_person, mask_box
 from synth.sources.mat import read_mat
 from synth.sources.scan import Scan, scan
-from synth.sources.shapes import border_contact
+from synth.sources.select import hidden_between
+from synth.sources.shapes import border_contact, main_piece
 
 _LABELS = Path("annotations") / "pixel-level"
 _LICENCE = "Clothing Co-Parsing, research use"
@@ -135,11 +136,9 @@ def person_mask(codes: np.ndarray, carried: bool) -> np.ndarray:
     whole = codes > 0
     if not whole.any():
         return whole
-    left, top, width, height = cv2.boundingRect(whole.view(np.uint8))
-    box = whole[top : top + height, left : left + width]
-    count, pieces = cv2.connectedComponents(box.view(np.uint8))
-    if count > 2:
-        box[:] = pieces == 1 + int(np.argmax(np.bincount(pieces.ravel())[1:]))
+    left, top, right, bottom = mask_box(whole)
+    box = whole[top:bottom, left:right]
+    box[:] = main_piece(box)
     return whole if carried else whole & (codes != CARRIED)
 
 
@@ -162,20 +161,13 @@ def label_fault(codes: np.ndarray, carried: bool) -> str | None:
     low = slice(bottom - max(1, round(0.12 * tall)), bottom)
     if not _count(codes[low] * body[low], _FOOT_CODES):
         return "neither feet nor legs are labelled"
-    if not carried and _hidden_by_carried(codes, body) > _MOST_CARRIED * area:
+    if not carried and hidden_between(codes == CARRIED, body) > _MOST_CARRIED * area:
         return "a carried thing hides much of the body"
     return None
 
 
 def _count(codes: np.ndarray, wanted: list[int]) -> int:
     return int(np.isin(codes, wanted).sum())
-
-
-def _hidden_by_carried(codes: np.ndarray, body: np.ndarray) -> int:
-    """Carried pixels with the body above and below: those in front of it, not beside it."""
-    above = np.logical_or.accumulate(body, axis=0)
-    below = np.logical_or.accumulate(body[::-1], axis=0)[::-1]
-    return int((above & below & (codes == CARRIED)).sum())
 
 
 def _label_table(path: Path) -> np.ndarray:

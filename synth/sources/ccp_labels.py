@@ -81,14 +81,14 @@ def to_lip(codes: np.ndarray, body: np.ndarray) -> np.ndarray:
     """
     left, top, right, bottom = mask_box(body)
     box = (slice(top, bottom), slice(left, right))
-    within = np.where(body[box], codes[box], 0).astype(np.uint8)
+    within = codes[box] * body[box].view(np.uint8)
     heights = np.linspace(0, 1, bottom - top)
     _split_skin(within, heights)
     _split_suit(within, heights)
     shoes = within == SHOE
     if shoes.any():
         _sided(within, shoes, _feet_middle(within, shoes), "shoe")
-    within[within >= SKIN] = 0
+    within *= within < SKIN
     out = np.zeros(body.shape, np.uint8)
     out[box] = fill_labels(within, body[box])
     return out
@@ -96,9 +96,11 @@ def to_lip(codes: np.ndarray, body: np.ndarray) -> np.ndarray:
 
 def _split_suit(codes: np.ndarray, heights: np.ndarray) -> None:
     suit = codes == SUIT
+    if not suit.any():
+        return
     low = (heights > _LEGS_START - 0.04)[:, None]
     # Trousers of their own labelled beside it: then the suit is the jacket alone.
-    trousers = (codes == label("pants")).sum() > 0.25 * max(int(suit.sum()), 1)
+    trousers = np.count_nonzero(codes == label("pants")) > 0.25 * np.count_nonzero(suit)
     codes[suit] = label("coat")
     if not trousers:
         codes[suit & low] = label("pants")
@@ -122,12 +124,12 @@ def _pieces(part: np.ndarray) -> list[_Piece]:
     left, top, width, height = cv2.boundingRect(part.view(np.uint8))
     if not width:
         return []
-    labels = cv2.connectedComponents(part.view(np.uint8)[top : top + height, left : left + width])
+    rectangle = part.view(np.uint8)[top : top + height, left : left + width]
+    labels = cv2.connectedComponents(rectangle)[1]
     pieces = []
-    for number, (rows, columns) in enumerate(find_objects(labels[1]), 1):
-        inside = labels[1][rows, columns] == number
-        box = (_moved(rows, top), _moved(columns, left))
-        pieces.append(_Piece(box, inside))
+    for number, (rows, columns) in enumerate(find_objects(labels), 1):
+        inside = labels[rows, columns] == number
+        pieces.append(_Piece((_moved(rows, top), _moved(columns, left)), inside))
     return pieces
 
 

@@ -17,10 +17,8 @@ from synth.sources.coco_file import CocoFile
 from synth.sources.coco_values import Entry, Id, keypoints_of
 from synth.sources.coco_whole import Neighbours, Spec, keypoint_fault, mask_fault, value_fault
 from synth.sources.crop import crop_person, mask_box
+from synth.sources.names import shown
 from synth.sources.scan import scan
-
-# Some files have a thousand categories.
-_LONGEST_HINT = 300
 
 
 class _Annotations(Source):
@@ -197,8 +195,7 @@ def _all_named(file: CocoFile, names: Iterable[str]) -> set[Id]:
 
 
 def _no_category(file: CocoFile, name: str) -> str:
-    known = hint(name, file.categories.values())
-    known = known if len(known) <= _LONGEST_HINT else f"{known[:_LONGEST_HINT]} ..."
+    known = shown(hint(name, file.categories.values()))
     return f"{file.path}: has no category {name!r}; {known} (name it in the recipe)"
 
 

@@ -1,7 +1,8 @@
 """The files of a source: their state on disk, and one hash over their content.
 
 A file is read once and again when its size or time changes: what is known of the files under a
-folder is kept in the cache, a line each with the SHA-256 of the content, size, time and name.
+folder is kept in the cache, a line each with a checksum of the line, the SHA-256 of the content,
+size, time and name.
 """
 
 import hashlib
@@ -15,7 +16,7 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
-from synth.atomic import atomic_file, make_folder_of
+from synth.atomic import make_folder_of, write_bytes
 from synth.errors import InputError
 
 # A bar shows only where there is something to wait for.
@@ -94,19 +95,26 @@ def _known(cache: Path) -> Iterator[tuple[State, str]]:
     """What the cache says; lines that are no such lines are passed over."""
     with suppress(OSError), open(cache, encoding="utf-8", errors="surrogateescape") as lines:
         for line in lines:
-            parts = line.rstrip("\n").split(" ", 3)
-            if len(parts) == 4 and len(parts[0]) == 64 and line.endswith("\n"):
-                with suppress(ValueError):
-                    yield State(parts[3], int(parts[1]), int(parts[2])), parts[0]
+            check, _, rest = line.rstrip("\n").partition(" ")
+            if check == _checksum(rest):
+                digest, size, mtime, name = rest.split(" ", 3)
+                yield State(name, int(size), int(mtime)), digest
+
+
+def _checksum(line: str) -> str:
+    return hashlib.sha256(line.encode(errors="surrogateescape")).hexdigest()[:16]
 
 
 def _keep(cache: Path, root: Path, known: dict[State, str], listed: set[str]) -> None:
     """Write what is known of these files, and of others of the folder while they are there."""
+    lines = [
+        f"{digest} {file.size} {file.mtime_ns} {file.name}"
+        for file, digest in known.items()
+        if digest != _GONE and file.settled and "\n" not in file.name
+        if file.name in listed or (root / file.name).exists()
+    ]
+    text = "".join(f"{_checksum(line)} {line}\n" for line in lines)
     with suppress(InputError, OSError):
-        make_folder_of(cache)
-        with atomic_file(cache) as lines:
-            for file, digest in known.items():
-                there = file.name in listed or (root / file.name).exists()
-                if digest != _GONE and file.settled and "\n" not in file.name and there:
-                    line = f"{digest} {file.size} {file.mtime_ns} {file.name}\n"
-                    lines.write(line.encode(errors="surrogateescape"))
+        if lines:
+            make_folder_of(cache)
+            write_bytes(cache, text.encode(errors="surrogateescape"))

@@ -192,7 +192,7 @@ def _most_voted(votes: np.ndarray) -> np.ndarray:
 
 def fill_labels(labels: np.ndarray, amodal: np.ndarray) -> np.ndarray:
     """Labels 0 outside ``amodal``; inside, a pixel without one gets that of the nearest pixel."""
-    inside = np.where(amodal, labels, 0).astype(np.uint8)
+    inside = labels * amodal.view(np.uint8)
     bare = amodal & (inside == 0)
     if not bare.any() or not labels.any():
         return inside

@@ -11,6 +11,7 @@ from synth.errors import InputError
 from synth.images import MAX_PIXELS
 
 _HEADER = 128
+_VERSION_5 = b"\0\1IM"  # its low byte first
 # Version 5 of the format: types of elements by what they hold.
 _COMPRESSED, _MATRIX, _FLAGS, _SIZES, _NAME, _BYTES = 15, 14, 6, 5, 1, 2
 # Classes that hold plain numbers: double and uint8; small doubles too are stored as bytes.
@@ -44,7 +45,8 @@ def _label_map(content: bytes, key: str) -> np.ndarray | None:
 
     That is how label maps are stored; scipy, which reads everything, would inflate them twice.
     """
-    if content[126:_HEADER] != b"IM" or len(content) < _HEADER + 8:
+    plain = content.startswith(b"MATLAB") and content[124:_HEADER] == _VERSION_5
+    if not plain or len(content) < _HEADER + 8:
         return None
     kind, size = struct.unpack_from("<II", content, _HEADER)
     if kind != _COMPRESSED:

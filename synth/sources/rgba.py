@@ -10,12 +10,11 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image, ImageOps
 from scipy.ndimage import distance_transform_edt
 
 from synth import source_specs as specs
 from synth.errors import InputError
-from synth.images import checked_size
+from synth.images import read_rgba
 from synth.sources.base import Cutout, PersonCrop, Rejection, Source
 from synth.sources.crop import cut, mask_box, person_square, resize_mask
 from synth.sources.names import name_fault, shown
@@ -159,28 +158,6 @@ def _cut_fault(solid: np.ndarray, limits: Limits) -> str | None:
     soft = cv2.resize(solid[top:bottom, left:right].astype(np.float32), shape, interpolation=way)
     judged = np.asarray(soft) >= 0.5
     return edge_fault(judged, limits.max_border_contact) or piece_fault(judged, limits.min_piece)
-
-
-def read_rgba(path: Path) -> np.ndarray:
-    """A picture with transparency as (H, W, 4) uint8 RGB and straight alpha, turned upright.
-
-    Palettes and transparent colours are resolved; of 16 bit the upper 8 are taken.
-
-    Raises:
-        InputError: as `synth.images.read_rgb`, or the picture has no transparency.
-    """
-    checked_size(path)
-    try:
-        with Image.open(path) as image:
-            shown = ImageOps.exif_transpose(image)
-            rgba = np.array(shown.convert("RGBA")) if shown.has_transparency_data else None
-    # What decodes may still hold a broken palette or transparent colour.
-    except Exception as error:
-        text = str(error).splitlines()[0][:80] if str(error) else type(error).__name__
-        raise InputError(f"{path}: cannot be read as RGBA ({text}); export it again") from None
-    if rgba is None:
-        raise InputError(f"{path}: has no transparency; save it as PNG or WebP with alpha")
-    return rgba
 
 
 def shrunk(rgba: np.ndarray, size: int) -> np.ndarray:

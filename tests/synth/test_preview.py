@@ -9,9 +9,10 @@ import pytest
 from PIL import Image
 
 from synth.build import build
+from synth.occlusion_spec import Initial
 from synth.parsing import colourise
 from synth.plan import make_plan, make_sample
-from synth.preview import COLUMNS, contact_sheet, outlined, sheet, to_png
+from synth.preview import contact_sheet, outlined, sheet, to_png
 from synth.sample import Sample
 from synth.store import Dataset
 from tests.synth.test_plan import recipe
@@ -31,7 +32,7 @@ def samples() -> list[Sample]:
 def test_a_row_shows_image_clean_amodal_modal_parsing(samples: list[Sample]) -> None:
     picture = sheet(samples)
     height = picture.shape[0] - 3 * 132
-    assert picture.shape == (height + 3 * 132, len(COLUMNS) * 132, 3)
+    assert picture.shape == (height + 3 * 132, 5 * 132, 3)
     for row, sample in enumerate(samples):
         top = height + row * 132
         tiles = [picture[top : top + 128, c * 132 : c * 132 + 128] for c in range(5)]
@@ -43,6 +44,18 @@ def test_a_row_shows_image_clean_amodal_modal_parsing(samples: list[Sample]) -> 
         assert sample.parsing is not None
         assert np.array_equal(tiles[4], colourise(sample.parsing))
     assert (picture[:height] < 128).any()
+
+
+def test_a_faulty_initial_mask_stands_beside_the_true_one(samples: list[Sample]) -> None:
+    jittered = recipe(size=128, initial=Initial(kind="jitter"))
+    faulty = make_sample(make_plan(jittered, [FakePeople("a", 20)], [FakeOccluders("b", 20)]), 0)
+    picture = sheet([samples[0], faulty])
+    assert picture.shape[1] == 6 * 132
+    top = picture.shape[0] - 132
+    tiles = [picture[top : top + 128, c * 132 : c * 132 + 128] for c in (3, 4)]
+    assert np.array_equal(tiles[0][..., 0] > 0, faulty.modal)
+    assert np.array_equal(tiles[1][..., 0], np.rint(faulty.initial * 255))
+    assert not np.array_equal(tiles[0], tiles[1])
 
 
 def test_unknown_parsing_is_left_blank(samples: list[Sample]) -> None:
