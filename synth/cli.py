@@ -7,6 +7,7 @@ import click
 
 from synth.cli_estimate import estimate
 from synth.cli_export import export
+from synth.cli_people import people
 from synth.cli_segmenter import segmenter
 from synth.cli_stats import stats
 from synth.errors import InputError
@@ -175,5 +176,5 @@ def recipes() -> None:
         click.echo(f"{name:20s} {load_recipe(name).title}")
 
 
-for _command in (export, stats, estimate, segmenter):
+for _command in (export, stats, estimate, segmenter, people):
     synth.add_command(_command)

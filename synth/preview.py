@@ -8,6 +8,7 @@ import numpy as np
 
 from synth.parsing import colourise
 from synth.sample import Sample
+from synth.sources.base import PersonCrop
 
 if TYPE_CHECKING:
     from synth.store import Dataset
@@ -42,12 +43,22 @@ def contact_sheet(dataset: "Dataset") -> bytes:
     for sample in chosen:
         pictures = [outlined(sample, _THUMBNAIL), _grey(sample.amodal)]
         cells.append(np.hstack([_tile(picture, _THUMBNAIL) for picture in pictures]))
-    while len(cells) % _CONTACT_COLUMNS and len(cells) > _CONTACT_COLUMNS:
-        cells.append(np.full_like(cells[0], _PAPER))
-    rows = [
-        np.hstack(cells[i : i + _CONTACT_COLUMNS]) for i in range(0, len(cells), _CONTACT_COLUMNS)
-    ]
-    return to_png(np.vstack(rows))
+    return to_png(_rows(cells, _CONTACT_COLUMNS))
+
+
+def crop_sheet(crops: Sequence[PersonCrop], columns: int, labels: bool) -> np.ndarray:
+    """A picture (H, W, 3) uint8 RGB of whole people, ``columns`` in a row.
+
+    With ``labels`` each is followed by its mask and its parsing, half as many people in a row.
+    """
+    cells = []
+    for crop in crops:
+        pictures = [crop.image]
+        if labels:
+            parsing = np.zeros_like(crop.amodal, np.uint8) if crop.parsing is None else crop.parsing
+            pictures += [_grey(crop.amodal), colourise(parsing)]
+        cells.append(np.hstack([_tile(picture, picture.shape[0]) for picture in pictures]))
+    return _rows(cells, max(1, columns // 2) if labels else columns)
 
 
 def outlined(sample: Sample, side: int) -> np.ndarray:
@@ -62,6 +73,15 @@ def outlined(sample: Sample, side: int) -> np.ndarray:
 def to_png(picture: np.ndarray) -> bytes:
     """PNG of a picture (H, W, 3) uint8 RGB."""
     return bytes(cv2.imencode(".png", picture[..., ::-1])[1].tobytes())
+
+
+def _rows(cells: Sequence[np.ndarray], columns: int) -> np.ndarray:
+    """Pictures of one size, ``columns`` in a row; the last row is filled up with paper."""
+    columns = min(columns, len(cells))
+    blanks = [np.full_like(cells[0], _PAPER)] * (-len(cells) % columns)
+    filled = [*cells, *blanks]
+    rows = [np.hstack(filled[i : i + columns]) for i in range(0, len(filled), columns)]
+    return np.vstack(rows)
 
 
 def _spread(dataset: "Dataset", wanted: int) -> list[Sample]:

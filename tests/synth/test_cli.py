@@ -96,6 +96,15 @@ def test_engines_print_the_same_fingerprint(toml: Path, data: Path, tmp_path: Pa
     assert printed[0].split("fingerprint")[1] == printed[1].split("fingerprint")[1]
 
 
+def test_people_are_drawn_and_the_same_again(tmp_path: Path) -> None:
+    options = ("--count", 3, "--size", 48, "--labels", "yes")
+    for name in ("a.png", "b.png"):
+        made = run("people", "--out", tmp_path / name, *options)
+        assert made.exit_code == 0, made.output
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+    assert Image.open(tmp_path / "a.png").size == (3 * 3 * 52, 52)
+
+
 def test_recipes_are_listed() -> None:
     listed = run("recipes").stdout
     assert "people-quick" in listed

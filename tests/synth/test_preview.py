@@ -12,7 +12,7 @@ from synth.build import build
 from synth.occlusion_spec import Initial
 from synth.parsing import colourise
 from synth.plan import make_plan, make_sample
-from synth.preview import contact_sheet, outlined, sheet, to_png
+from synth.preview import contact_sheet, crop_sheet, outlined, sheet, to_png
 from synth.sample import Sample
 from synth.store import Dataset
 from tests.synth.test_plan import recipe
@@ -90,3 +90,18 @@ def test_contact_sheet_of_every_split(tmp_path: Path) -> None:
     assert picture == (tmp_path / "out/contact_sheet.png").read_bytes()
     assert "![contact sheet](contact_sheet.png)" in (tmp_path / "out/README.md").read_text()
     assert read_png(picture).shape[1] == 6 * 2 * 132
+
+
+def test_a_sheet_of_people_fills_its_rows() -> None:
+    people = FakePeople("a", 5)
+    rng = np.random.default_rng(0)
+    crops = [people.load(identifier, 40, rng) for identifier in people.ids()]
+    plain = crop_sheet(crops, 4, labels=False)
+    assert plain.shape == (2 * 44, 4 * 44, 3)
+    assert np.array_equal(plain[44:84, :40], crops[4].image)
+    assert (plain[44:, 44:] == 255).all()
+    labelled = crop_sheet(crops, 4, labels=True)
+    assert labelled.shape == (3 * 44, 2 * 3 * 44, 3)
+    assert np.array_equal(labelled[:40, 44:84, 0] > 0, crops[0].amodal)
+    assert crops[0].parsing is not None
+    assert np.array_equal(labelled[:40, 88:128], colourise(crops[0].parsing))
