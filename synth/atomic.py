@@ -3,7 +3,7 @@
 import json
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
@@ -64,6 +64,20 @@ def write_bytes(path: Path, content: bytes) -> None:
         file.write(content)
 
 
+def write_first(path: Path, content: bytes) -> None:
+    """Atomically write ``content`` to ``path`` unless a file is there already, even a new one."""
+    unfinished = temporary(path).with_suffix(".first")
+    write_bytes(unfinished, content)
+    try:
+        os.link(unfinished, path)
+    except FileExistsError:
+        pass
+    except OSError:  # no hard links here: the last of two that begin at the same moment wins
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
 def write_text(path: Path, text: str) -> None:
     """Atomically write ``text`` to ``path``, whose folder is made if need be."""
     make_folder_of(path)
@@ -99,14 +113,19 @@ def json_bytes(value: Any, indent: int | None = None) -> bytes:
     return (json.dumps(value, indent=indent, ensure_ascii=False) + "\n").encode()
 
 
-def clean_leftovers(folder: Path, alone: bool) -> int:
-    """Remove temporary files that dead processes left in ``folder``; returns how many.
+def temporaries(folder: Path) -> list[Path]:
+    """The temporary files in ``folder``, of whatever process."""
+    return sorted(folder.glob(f"{_MARK}*"))
 
-    When ``alone`` (nobody else builds here) all of them are leftovers; otherwise only those whose
-    process, on this machine, no longer lives.
+
+def clean_leftovers(paths: Iterable[Path], alone: bool) -> int:
+    """Remove those ``temporaries`` that dead processes left; returns how many.
+
+    When ``alone`` (nobody else built here when they were listed) all of them are leftovers;
+    otherwise only those whose process, on this machine, no longer lives.
     """
     removed = 0
-    for path in sorted(folder.glob(f"{_MARK}*")):
+    for path in paths:
         host, _, rest = path.name.removeprefix(_MARK).partition("-")
         pid = rest.partition("-")[0]
         if alone or (host == _host() and pid.isdigit() and not is_alive(int(pid))):

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from synth.atomic import write_json
+from synth.atomic import json_bytes, write_first
 from synth.errors import InputError
 from synth.plan import Plan
 from synth.recipe import Recipe
@@ -87,17 +87,22 @@ def refuse_changed(folder: Path, sources: dict[str, str]) -> None:
 
 
 def claim(folder: Path, recipe: Recipe, sources: dict[str, str]) -> None:
-    """Say whose folder it is; called with the lock held, so that nobody else does meanwhile."""
+    """Say whose folder it is, if nobody has; two parts may begin at once, and one is the first.
+
+    Raises:
+        InputError: it is somebody else's, or its shards are made from other input.
+    """
+    value = {
+        "schema": SCHEMA,
+        "recipe_hash": recipe_hash(recipe),
+        "sources": sources,
+        "recipe": recipe.model_dump(mode="json"),
+    }
     identify(folder, recipe)
-    refuse_changed(folder, sources)
     if not (folder / "recipe.json").is_file():
-        value = {
-            "schema": SCHEMA,
-            "recipe_hash": recipe_hash(recipe),
-            "sources": sources,
-            "recipe": recipe.model_dump(mode="json"),
-        }
-        write_json(folder / "recipe.json", value, indent=1)
+        write_first(folder / "recipe.json", json_bytes(value, indent=1))
+        identify(folder, recipe)  # somebody may have been faster
+    refuse_changed(folder, sources)
 
 
 def read_identity(folder: Path) -> dict[str, Any]:

@@ -198,7 +198,8 @@ def _targets(
     Where no share is asked they are the most that may be hidden then, in equal steps.
     """
     if aim.share is None:
-        return [aim.high * number / count for number in range(1, count + 1)]
+        # The last is the aim itself: high * count / count may differ from it in the last bit.
+        return [*(aim.high * number / count for number in range(1, count)), aim.high]
     last = min(max(aim.share + correction, 0.0), 1.0)
     steps = rng.uniform(0.5, 1.5, count)
     return [float(s) for s in before + max(last - before, 0.0) * np.cumsum(steps) / steps.sum()]
@@ -232,4 +233,5 @@ def _note(found: Found, canvas: Canvas, regions: Mapping[str, Region]) -> dict[s
 
 
 def _cut_note(cut: Cut) -> dict[str, Any]:
-    return {"kind": FRAME, "side": cut.side, "share_after": round(cut.share, 4)}
+    box = list(mask_box(cut.band))
+    return {"kind": FRAME, "box": box, "side": cut.side, "share_after": round(cut.share, 4)}

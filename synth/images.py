@@ -4,6 +4,7 @@ Pillow only warns of decompression bombs and pycocotools decodes a short run-len
 uninitialised memory, so sizes and sums are checked here before anything is allocated.
 """
 
+import errno
 import os
 import warnings
 from collections.abc import Callable
@@ -15,11 +16,13 @@ import numpy as np
 from PIL import Image, ImageOps
 from pycocotools import mask as coco_mask
 
-from synth.errors import InputError
+from synth.errors import InputError, MachineError
 
 MAX_PIXELS = 64_000_000
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 T = TypeVar("T")
+# What the machine, not the file, is to blame for.
+_FAULTS = (errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ESTALE, errno.ETIMEDOUT)
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
 _ORIENTATION = 0x0112
 _END_OF_JPEG = b"\xff\xd9"
@@ -106,7 +109,7 @@ def _plain_jpeg(path: Path, max_pixels: int) -> np.ndarray | None:
         if _guard(path, lambda: image.getexif().get(_ORIENTATION, 1)) != 1:
             return None
         shape = (image.height, image.width, 3)
-    content = path.read_bytes()
+    content = _guard(path, path.read_bytes)
     if not content.endswith(_END_OF_JPEG):
         return None
     pixels = cv2.imdecode(np.frombuffer(content, np.uint8), _AS_STORED)
@@ -203,12 +206,23 @@ def _guard(path: Path, step: Callable[[], T]) -> T:
         raise InputError(
             f"{path}: is far too large to decode; scale the picture down or remove it"
         ) from None
+    except MemoryError:
+        raise _fault(path, "out of memory") from None
     # Pillow's parsers raise OSError, SyntaxError, struct.error, IndexError ... on broken files.
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in _FAULTS:
+            raise _fault(path, os.strerror(error.errno)) from None
         text = str(error).splitlines()[0][:80] if str(error) else type(error).__name__
         raise InputError(
             f"{path}: cannot be decoded ({text}); repair, replace or remove the file"
         ) from None
+
+
+def _fault(path: Path, reason: str) -> MachineError:
+    return MachineError(
+        f"{path}: could not be read ({reason}), and the file may be sound; "
+        "mend the cause and start the same command again"
+    )
 
 
 def decode_rle(segmentation: Any, height: int, width: int) -> np.ndarray:

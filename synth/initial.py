@@ -52,17 +52,15 @@ class FromModal:
 
 
 def open_initial(
-    settings: Initial,
-    data_root: str | os.PathLike[str] | None = None,
-    plan: Plan | None = None,
+    settings: Initial, data_root: str | os.PathLike[str] | None, plan: Plan
 ) -> Starter:
     """What a recipe asks for.
 
     Args:
         settings: the recipe's table ``[initial]``.
         data_root: what a relative ``networks`` starts from; see ``synth.sources.open.data_root``.
-        plan: whose people the masks are for; it is checked that the networks were trained for
-            these people and splits. Not checked where None.
+        plan: whose people the masks are for: networks must have been trained for these people and
+            splits.
 
     Raises:
         InputError: the networks are missing, damaged, unfinished, or trained for other people.
@@ -76,8 +74,7 @@ def open_initial(
     starter = FromNetworks(
         folder if folder.is_absolute() else sources.data_root(data_root) / folder
     )
-    if plan is not None:
-        starter.check(plan)
+    starter.check(plan)
     return starter
 
 

@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from synth.atomic import clean_leftovers
+from synth.atomic import clean_leftovers, temporaries
 from synth.errors import InputError
 
 try:
@@ -54,9 +54,19 @@ class Lock:
             return True
 
     def revoke(self) -> None:
-        """Tell all workers of this build to stop at their next sample."""
+        """Tell all workers of this build to stop at their next sample.
+
+        Where the folder has another owner by now, they stop anyway and it is left alone.
+        """
+        if self.is_held():
+            with suppress(OSError):
+                os.truncate(self.path, 0)
+
+    def release(self) -> None:
+        """Remove the lock's file, unless it names another owner."""
         with suppress(OSError):
-            os.truncate(self.path, 0)
+            if self.path.read_text() in ("", self.owner):
+                self.path.unlink()
 
 
 @contextmanager
@@ -71,18 +81,21 @@ def build_lock(folder: Path, part: tuple[int, int]) -> Iterator[Lock]:
     """
     path = folder / f".build-{part[0]}-of-{part[1]}.lock"
     handle, owner = _take(path)
+    lock = Lock(path, owner)
     try:
+        # Listed before the other locks are looked at: whoever takes one later writes new files.
+        leftovers = temporaries(folder)
         living = [
             other for other in sorted(folder.glob(_PATTERN)) if other != path and _held(other)
         ]
         for other in living:
             if not other.name.endswith(f"-of-{part[1]}.lock"):
                 raise _busy(other)
-        clean_leftovers(folder, alone=not living)
-        yield Lock(path, owner)
+        clean_leftovers(leftovers, alone=not living)
+        yield lock
     finally:
-        clean_leftovers(folder, alone=False)
-        path.unlink(missing_ok=True)
+        clean_leftovers(temporaries(folder), alone=False)
+        lock.release()
         os.close(handle)
 
 

@@ -109,7 +109,8 @@ class Occlusion(Strict):
         reach: "steer" draws a share first and steers to it; "reject" takes the first draw whose
             share lies in ``hidden`` (of a histogram: in the asked bin).
         tries: most draws of one placement before the best is rescaled ("steer") or taken.
-        frozen: no occluder comes twice over one val or test person, and a val or test sample
+        frozen: no occluder comes twice over one val or test person (until, with more samples than
+            ``splits.per_person`` for each, people come round again), and a val or test sample
             depends on its number within the split, not on how many samples other splits have.
         truncate: share of the samples in which the edge of the photo cuts the person.
         truncated: how much of the person that edge cuts off: part of the hidden share, and never

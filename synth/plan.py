@@ -76,13 +76,16 @@ def open_plan(recipe: Recipe, data_root: str | os.PathLike[str] | None = None) -
     """The plan of a recipe; its relative file paths are found as ``synth.sources.open`` says.
 
     Raises:
-        InputError: a source cannot be read, or holds too few people or occluders for the splits.
+        InputError: a source cannot be read, or holds too few people or occluders for the splits;
+            or the networks of the initial masks are missing, or were trained on other splits.
     """
     from synth.sources.open import open_all_occluders, open_all_people
 
     people = open_all_people(recipe.people, data_root)
     occluders = open_all_occluders(recipe.occluders, data_root)
-    return make_plan(recipe, people, occluders, open_initial(recipe.initial, data_root))
+    plan = make_plan(recipe, people, occluders)
+    plan.starter = open_initial(recipe.initial, data_root, plan)
+    return plan
 
 
 def make_plan(

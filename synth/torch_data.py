@@ -102,7 +102,8 @@ class SampleStream(IterableDataset[Any]):
     Every sample comes once an epoch: shards are shared out to the ranks of a distributed run
     (RANK and WORLD_SIZE, or torch.distributed), then to the workers of a DataLoader, so more
     than one shard a worker is needed to keep all of them busy. With ``shuffle`` the order is new
-    in each epoch: call ``set_epoch`` before it.
+    in each epoch: call ``set_epoch`` before it. Ranks may get unequal numbers of samples, as
+    their shards have: where every step waits for all ranks, end with the shortest.
     """
 
     def __init__(
@@ -115,11 +116,18 @@ class SampleStream(IterableDataset[Any]):
     ) -> None:
         super().__init__()
         self.shards, self.split, self.transform = shards, split, transform
-        self.shuffle, self.seed, self.epoch = shuffle, seed, 0
+        self.shuffle, self.seed = shuffle, seed
+        # Shared, so that workers that live through several epochs see it change.
+        self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
+
+    @property
+    def epoch(self) -> int:
+        """The epoch whose order is read."""
+        return int(self._epoch)
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the order of the next iteration; nothing changes without ``shuffle``."""
-        self.epoch = epoch
+        self._epoch.fill_(epoch)
 
     def __iter__(self) -> Iterator[Any]:
         for members in self._members():

@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 
 from synth.claim import source_digests
-from synth.errors import InputError
+from synth.errors import InputError, MachineError
 from synth.lock import Lock
 from synth.plan import Plan, make_sample, open_plan
 from synth.recipe import Recipe
@@ -76,7 +76,7 @@ def write_remotely(task: Task, count_file: str, jobs: Sequence[Job]) -> str:
 
     try:
         return write_shards(_plan_of(task), task, Pulse(task.lock, tell), jobs)
-    except InputError as error:
+    except (InputError, MachineError) as error:
         return error.message
 
 
@@ -112,7 +112,7 @@ def write_shards(plan: Plan, task: Task, pulse: Pulse, jobs: Sequence[Job]) -> s
                     pulse(job.count)
                 else:
                     _write(plan, task, pulse, job)
-    except InputError as error:
+    except (InputError, MachineError) as error:
         return error.message
     return ""
 

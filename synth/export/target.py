@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from synth.atomic import write_json, write_text
+from synth.atomic import is_alive, write_json, write_text
 from synth.errors import InputError
 from synth.store import Dataset
 
@@ -59,17 +59,16 @@ def new_export(out: Path, kind: str, dataset: Dataset, splits: Sequence[str]) ->
     Raises:
         InputError: ``out`` holds something that is no export, or the file system refused.
     """
+    out = Path(os.path.abspath(out))
     _refuse_foreign(out)
-    unfinished, old = out.with_name(f".{out.name}.unfinished"), out.with_name(f".{out.name}.old")
+    _clean_leftovers(out)
+    # Two exports to one place must not take each other's files away.
+    unfinished, old = (out.with_name(f".{out.name}.{os.getpid()}.{s}") for s in ("new", "old"))
     try:
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(parents=True)
         yield Target(unfinished, kind, dataset, tuple(splits))
-        if out.exists():
-            shutil.rmtree(old, ignore_errors=True)
-            os.replace(out, old)
-        os.replace(unfinished, out)
-        shutil.rmtree(old, ignore_errors=True)
+        _swap(unfinished, out, old)
     except OSError as error:
         raise InputError(
             f"{error.filename or out}: cannot be written ({error.strerror}); make room or choose "
@@ -79,7 +78,33 @@ def new_export(out: Path, kind: str, dataset: Dataset, splits: Sequence[str]) ->
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
+def _clean_leftovers(out: Path) -> None:
+    """Remove what exports to ``out`` that were killed left beside it."""
+    for ending in ("new", "old") if out.exists() else ("new",):
+        for path in out.parent.glob(f".{out.name}.*.{ending}"):
+            pid = path.name.split(".")[-2]
+            if pid.isdigit() and not is_alive(int(pid)):
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def _swap(new: Path, out: Path, old: Path) -> None:
+    """Put ``new`` where ``out`` is; if that fails, what was there before comes back."""
+    if not out.exists():
+        os.replace(new, out)
+        return
+    shutil.rmtree(old, ignore_errors=True)
+    os.replace(out, old)
+    try:
+        os.replace(new, out)
+    except OSError:
+        os.replace(old, out)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
 def _refuse_foreign(out: Path) -> None:
+    if out == Path.cwd():  # it would be replaced under the feet of whoever stands in it
+        raise InputError(f"{out}: is the current folder; name a new one as --out")
     if not out.exists() or (out / MARKER).is_file():
         return
     if not out.is_dir():

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synth.compose import Composite, Stage, compose
+from synth.compose import Composite, Stage, _goal, _targets, compose
 from synth.histogram import Aim
 from synth.initial import make_initial
 from synth.occlude import Occluders, describe
@@ -116,6 +116,16 @@ def test_not_being_in_front_of_the_part_is_a_miss() -> None:
     assert not made.missed
     beside = replace(made, focused=False)
     assert beside.missed and beside.miss > made.miss
+
+
+@pytest.mark.parametrize("count", [3, 6])
+@pytest.mark.parametrize("high", [0.1, 0.35, 0.7, 0.95])
+def test_the_last_cutout_alone_must_reach_the_range(count: int, high: float) -> None:
+    aim = Aim(None, high - 0.05, high)
+    targets = _targets(aim, 0.0, 0.0, count, np.random.default_rng(0))
+    goals = [_goal(aim, target, 0.0) for target in targets]
+    assert goals[-1][0] - goals[-1][1] == pytest.approx(aim.low)
+    assert all(middle - width < aim.low for middle, width in goals[:-1])
 
 
 def test_rejection_takes_any_share_in_the_range_and_asks_for_none() -> None:

@@ -3,7 +3,10 @@
 import csv
 import io
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -289,3 +292,25 @@ def test_the_command(dataset: Dataset, tmp_path: Path) -> None:
         assert refused.exit_code == 2 and message in refused.output
         assert len(refused.output.strip().splitlines()) == 1
     assert "Examples:" in CliRunner().invoke(command, ["--help"]).output
+
+
+def test_a_relative_folder_is_found_but_not_the_current_one(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    export(dataset, "folder", Path("a/../b"), progress=False)
+    assert (tmp_path / "b/export.json").is_file()
+    with pytest.raises(InputError, match="is the current folder; name a new one"):
+        export(dataset, "folder", Path("."), progress=False)
+
+
+def test_what_a_killed_export_left_is_removed_and_a_living_one_is_not(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    dead, living = tmp_path / f".out.{gone.pid}.new", tmp_path / f".out.{os.getppid()}.new"
+    dead.mkdir()
+    living.mkdir()
+    export(dataset, "folder", tmp_path / "out", progress=False)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [living.name, "out"]

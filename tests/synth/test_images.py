@@ -1,5 +1,6 @@
 """Reading of pictures, masks, labels and COCO segmentations, good and hostile."""
 
+import errno
 import struct
 import zlib
 from pathlib import Path
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from pycocotools import mask as coco_mask
 
-from synth.errors import InputError
+from synth.errors import InputError, MachineError
 from synth.images import checked_size, decode_rle, image_size, read_labels, read_mask, read_rgb
 
 RNG = np.random.default_rng(0)
@@ -268,3 +269,18 @@ def test_any_json_decodes_or_is_refused(segmentation: object) -> None:
     except InputError:
         return
     assert mask.shape == (4, 5) and mask.dtype == np.bool_
+
+
+@pytest.mark.parametrize("fault", [MemoryError(), OSError(errno.EIO, "x"), OSError(errno.EMFILE, "x")])
+def test_a_fault_of_the_machine_is_not_the_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    path = tmp_path / "a.png"
+    Image.new("RGB", (4, 4)).save(path)
+
+    def failing(*_: object, **__: object) -> Image.Image:
+        raise fault
+
+    monkeypatch.setattr(Image, "open", failing)
+    with pytest.raises(MachineError, match="a.png: could not be read .* start the same command"):
+        read_rgb(path)

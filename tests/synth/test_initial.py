@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from synth.errors import InputError
-from synth.initial import make_initial, open_initial
+from synth.initial import FromModal, make_initial
 from synth.jitter import draw_faults, iou, jitter, jitter_to
 from synth.occlusion_spec import Initial
 from synth.recipe import parse_recipe
@@ -130,7 +130,7 @@ def test_nobody_visible_stays_so() -> None:
 def test_true_masks_need_no_files() -> None:
     modal = person_crop(32, rng(0)).amodal
     for wish in (Initial(), Initial(kind="jitter", strength=0)):
-        starter = open_initial(wish)
+        starter = FromModal(wish)
         assert starter.digest == ""
         soft = starter(np.zeros((32, 32, 3), np.uint8), modal, "a:0", rng(0))
         assert soft.dtype == np.float32 and (soft == modal).all()

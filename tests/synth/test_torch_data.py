@@ -171,3 +171,13 @@ def test_only_this_module_imports_torch() -> None:
     paths = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     done = subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": paths})
     assert done.returncode == 0
+
+
+def test_workers_that_live_on_follow_the_epoch(folder: Path) -> None:
+    shuffled = stream(folder, "train", 8, transform=itself)
+    loader = DataLoader(shuffled, batch_size=None, num_workers=1, persistent_workers=True)
+    orders = []
+    for epoch in (0, 1, 0):
+        shuffled.set_epoch(epoch)
+        orders.append([sample.sample_id for sample in loader])
+    assert orders[0] == orders[2] != orders[1]

@@ -1,21 +1,27 @@
 """The edge of the photo that cuts the person."""
 
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from synth.build import build
+from synth.check import check
 from synth.compose import compose, set_stage
+from synth.export import export
 from synth.histogram import Aim
 from synth.occlusion_spec import Occlusion
-from synth.place import photo_box
+from synth.place import mask_box, photo_box
 from synth.plan import make_sample
+from synth.recipe import SPLITS
 from synth.sample import violations
+from synth.stats.page import write_stats
 from synth.truncate import FRAME, Cut, cut_at, draw_cut
 from tests.synth.test_plan import plan, recipe
-from tests.synth.tiny import cutout, person_crop
+from tests.synth.tiny import cutout, person_crop, tiny_recipe, write_tiny
 
 SIDES = ("bottom", "left", "right", "top")
 ALWAYS = Occlusion(truncate=1.0, truncated=(0.1, 0.3))
@@ -57,8 +63,11 @@ def test_occluders_add_up_to_the_asked_share(seed: int, share: float, blend: str
     made = compose(set_stage(person, occlusion, cut), [cutout(40, 40, rng)], occlusion, rng, aim)
     assert made.got == pytest.approx(share, abs=0.06)
     assert made.placements[0] == {
-        "kind": FRAME, "side": cut.side, "share_after": pytest.approx(cut.share, abs=1e-4)
-    }  # fmt: skip
+        "kind": FRAME,
+        "box": list(mask_box(cut.band)),
+        "side": cut.side,
+        "share_after": pytest.approx(cut.share, abs=1e-4),
+    }
     assert not made.image[cut.band].any() and (made.clean == person.image).all()
     assert (made.image == made.clean)[~made.occluder].all()
     assert made.occluder[cut.band].all()
@@ -96,3 +105,15 @@ def test_a_sample_that_is_cut_says_so_and_is_sound() -> None:
         assert sample.person_id == other.person_id
         assert np.array_equal(sample.clean, other.clean)  # type: ignore[arg-type]
         assert not (sample.image[sample.occluder].any(axis=1)).all()
+
+
+def test_a_data_set_of_cut_people_is_built_checked_drawn_and_exported(tmp_path: Path) -> None:
+    cut = tiny_recipe(train=6).model_copy(update={"occlusion": ALWAYS})
+    built = build(cut, tmp_path / "out", write_tiny(tmp_path / "data"), progress=False)
+    assert built is not None
+    assert all(one.occluder_ids[0] == FRAME for split in SPLITS for one in built.split(split))
+    assert check(tmp_path / "out") == []
+    assert write_stats(built, tmp_path / "stats.html").samples == sum(built.info["counts"].values())
+    for kind in ("coco", "cocoa", "kins", "folder"):
+        export(built, kind, tmp_path / kind, progress=False)
+        assert (tmp_path / kind / "export.json").is_file()
