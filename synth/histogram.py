@@ -37,19 +37,19 @@ def draw_aim(occlusion: Occlusion, rng: np.random.Generator, position: float | N
     """The aim of one sample.
 
     Args:
-        occlusion: a range is drawn from uniformly, a histogram at ``position``.
-        rng: drawn from only for what ``position`` does not decide.
+        occlusion: its range stands for the flat histogram over it.
+        rng: drawn from only where there is no ``position``.
         position: in [0, 1), see ``even_position``; drawn where it is None.
     """
     steer = occlusion.reach == "steer"
+    at = float(rng.random()) if position is None else position
     if isinstance(occlusion.hidden, Histogram):
-        at = float(rng.random()) if position is None else position
         share, low, high = from_histogram(occlusion.hidden, at)
         return Aim(share if steer else None, low, high, declared=True)
     low, high = occlusion.hidden
     if not steer:
         return Aim(None, low, high, declared=True)
-    return Aim(float(rng.uniform(low, high)), low, high)
+    return Aim(low + at * (high - low), low, high)
 
 
 def even_position(seed: int, split: int, number: int) -> float:

@@ -86,11 +86,17 @@ def test_shares_are_uniform_within_a_bin() -> None:
 
 
 @given(SEEDS, st.floats(0, 0.5), st.floats(0.01, 0.5))
-def test_a_range_is_drawn_from_as_ever(seed: int, low: float, width: float) -> None:
-    occlusion = Occlusion(hidden=(low, low + width))
-    aim = draw_aim(occlusion, np.random.default_rng(seed), position=0.5)
-    assert aim.share == float(np.random.default_rng(seed).uniform(low, low + width))
-    assert not aim.declared
+def test_a_range_is_filled_as_evenly_as_a_flat_histogram(
+    seed: int, low: float, width: float
+) -> None:
+    high = low + width
+    flat, bins = Occlusion(hidden=(low, high)), {"edges": (low, high), "shares": (1,)}
+    rng = np.random.default_rng(seed)
+    for number in range(5):
+        at = even_position(seed, 0, number)
+        aim = draw_aim(flat, rng, at)
+        assert aim.share == pytest.approx(draw_aim(Occlusion(hidden=bins), rng, at).share)
+        assert (aim.low, aim.high, aim.declared) == (low, high, False)
 
 
 def test_rejection_asks_for_a_range_only() -> None:
