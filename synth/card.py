@@ -35,7 +35,8 @@ def _numbers(info: dict[str, Any]) -> str:
         rows.append(
             f"| {split} | {info['counts'][split]} | {pool['people']} | {pool['occluders']} |"
         )
-    return "\n".join(rows) + "\n\nNo person and no occluder is in two splits.\n"
+    apart = "No person, no occluder and no photo that they are from is in two splits."
+    return "\n".join([*rows, "", apart, ""])
 
 
 def _origins(recipe: dict[str, Any]) -> str:

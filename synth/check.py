@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,9 @@ def check(folder: str | Path, progress: bool = False, workers: int = 1) -> list[
     """Every problem of a data set, one line each; empty when it is sound.
 
     All files are hashed and all samples decoded: any changed byte, any missing, cut-off or extra
-    file, broken invariant, or id in two splits is found. Files whose name begins with a dot are
-    not of the data set and are passed over. One sample at a time is in memory.
+    file, broken invariant, or person, occluder or photo in two splits is found. Files whose name
+    begins with a dot are not of the data set and are passed over. One sample at a time is in
+    memory.
 
     Args:
         folder: the data set's.
@@ -60,7 +62,7 @@ def _problems(
     shards = list(zip(planned, info["shards"], strict=False))
     if len(planned) != len(info["shards"]):
         problems.append(f"dataset.json: lists {len(info['shards'])} shards, not {len(planned)}")
-    problems += _shard_problems(path, shards, progress, workers)
+    problems += _shard_problems(path, recipe.size, shards, progress, workers)
     return problems + _fingerprint_faults(path, info, recipe) + _annotation_faults(path, recipe)
 
 
@@ -92,33 +94,38 @@ def _extra_files(path: Path, recipe: Recipe) -> list[str]:
     ]
 
 
-def _shard_problems(path: Path, shards: Shards, progress: bool, workers: int) -> list[str]:
+def _shard_problems(
+    path: Path, size: int, shards: Shards, progress: bool, workers: int
+) -> list[str]:
     problems: list[str] = []
     people: dict[str, tuple[str, str]] = {}
     occluders: dict[str, tuple[str, str]] = {}
+    photos: dict[str, tuple[str, str]] = {}
     total = sum(job.count for job, _ in shards)
     with (
         tqdm(total=total, unit="sample", disable=not progress) as bar,
-        _findings(path, shards, workers) as all_found,
+        _findings(path, size, shards, workers) as all_found,
     ):
         for (job, _), found in zip(shards, all_found, strict=True):
             problems += [f"{job.name}: {fault}" for fault in found.faults]
             problems += _leaks(job, "person", found.people, people)
             problems += _leaks(job, "occluder", found.occluders, occluders)
+            problems += _leaks(job, "photo", found.photos, photos)
             bar.update(job.count)
     return problems
 
 
 @contextmanager
-def _findings(path: Path, shards: Shards, workers: int) -> Iterator[Iterator[Findings]]:
+def _findings(path: Path, size: int, shards: Shards, workers: int) -> Iterator[Iterator[Findings]]:
     """The findings of all shards in order, from this process or several."""
-    arguments = [path] * len(shards), *zip(*shards, strict=True)
+    look = partial(check_shard, path, size)
+    arguments = [job for job, _ in shards], [listed for _, listed in shards]
     if workers == 1 or len(shards) < 2:
-        yield map(check_shard, *arguments)
+        yield map(look, *arguments)
         return
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(workers, len(shards)), context) as pool:
-        yield pool.map(check_shard, *arguments)
+        yield pool.map(look, *arguments)
 
 
 def _leaks(

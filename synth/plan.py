@@ -99,16 +99,8 @@ def make_plan(
     Raises:
         InputError: a source holds too few people or occluders for the splits.
     """
-    person_weights = tuple(spec.weight for spec in recipe.people)
-    occluder_weights = tuple(spec.weight for spec in recipe.occluders)
-    return Plan(
-        recipe,
-        people,
-        occluders,
-        make_pools(recipe, people, person_weights, "people"),
-        make_pools(recipe, occluders, occluder_weights, "occluders"),
-        starter or FromModal(recipe.initial),
-    )
+    pools = make_pools(recipe, people, occluders)
+    return Plan(recipe, people, occluders, *pools, starter or FromModal(recipe.initial))
 
 
 def person_of(plan: Plan, split: str, number: int) -> tuple[Key, int]:

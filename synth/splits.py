@@ -1,6 +1,14 @@
-"""Which people and occluders belong to which split, and in what order people come."""
+"""Which people and occluders belong to which split, and in what order people come.
+
+What is read from one photo is in one split: people and occluders, of all entries of a recipe. A
+photo is known by what is in its file, so copies, links and other spellings of a path are one. The
+same picture stored anew is another file: a crop of LIP and the COCO photo it comes from, whose
+number both names bear, are not tied together.
+"""
 
 import hashlib
+import itertools
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -9,12 +17,16 @@ import numpy as np
 
 from synth.errors import InputError
 from synth.recipe import SPLITS, Recipe
-from synth.sources.base import OccluderSource, PersonSource
+from synth.sources.base import OccluderSource, PersonSource, Source
 
 _BLOCK = 1000
 _ORDER = 7  # keeps the streams that order people apart from those of samples
 
 Key = tuple[int, str]  # number of the source in the recipe, id within it
+Homes = dict[str, str]  # the split of each photo
+Parts = dict[str, tuple[str, ...]]  # ids by split
+PhotoOf = Callable[[str], str]
+AnySource = PersonSource | OccluderSource
 
 
 @dataclass(frozen=True)
@@ -29,27 +41,47 @@ class Pool:
 
 
 def make_pools(
-    recipe: Recipe,
-    sources: Sequence[PersonSource] | Sequence[OccluderSource],
-    weights: tuple[float, ...],
-    what: str,
-) -> dict[str, Pool]:
-    """The pool of each split by its name; ``what`` is "people" or "occluders".
+    recipe: Recipe, people: Sequence[PersonSource], occluders: Sequence[OccluderSource]
+) -> tuple[dict[str, Pool], dict[str, Pool]]:
+    """The pools of people and those of occluders, each by the name of the split.
+
+    Photos are divided by their people first, source after source, then by their occluders.
 
     Raises:
         InputError: a split that is to have samples would have nothing to draw from, or too few
             occluders where they may not come twice over one person.
     """
-    divided = [divide(recipe, source.name, source.ids(), source.group) for source in sources]
+    photo_of, homes = _naming([*people, *occluders]), Homes()
+
+    def divided(sources: Sequence[AnySource]) -> list[Parts]:
+        return [divide(recipe, s.name, s.ids(), photo_of(s), homes) for s in sources]
+
+    parts = divided(people), divided(occluders)
+    if any(_wanted(recipe, s) and not any(one[s] for one in p) for s in SPLITS for p in parts):
+        _mend(recipe, [[photo_of(s) for s in some] for some in (people, occluders)], parts, homes)
+        parts = divided(people), divided(occluders)
+    persons = _pools(recipe, people, parts[0], "people")
+    return persons, _pools(recipe, occluders, parts[1], "occluders")
+
+
+def _pools(
+    recipe: Recipe,
+    sources: Sequence[PersonSource] | Sequence[OccluderSource],
+    divided: Sequence[Parts],
+    what: str,
+) -> dict[str, Pool]:
+    specs = recipe.people if what == "people" else recipe.occluders
+    weights = tuple(spec.weight for spec in specs)
     pools = {}
     for split in SPLITS:
         pools[split] = Pool(tuple(parts[split] for parts in divided), weights)
         if getattr(recipe.counts, split) and not len(pools[split]):
             found = sum(len(ids) for parts in divided for ids in parts.values())
+            share = "splits.val or splits.test" if split == "train" else f"splits.{split}"
             raise InputError(
                 f"{recipe.name}: of {found} {what}{_left_out(sources)} none is left for {split}; "
-                f"give more {what}, "
-                f"raise splits.{split} or set counts.{split} = 0"
+                f"give more {what}, {'lower' if split == 'train' else 'raise'} {share} "
+                f"or set counts.{split} = 0"
             )
         if what == "occluders" and split != "train" and getattr(recipe.counts, split):
             _check_turns(recipe, split, len(pools[split]))
@@ -76,47 +108,119 @@ def divide(
     recipe: Recipe,
     source: str,
     ids: Sequence[str],
-    group: Callable[[str], str] = str,
-) -> dict[str, tuple[str, ...]]:
+    photo: PhotoOf = str,
+    homes: Homes | None = None,
+) -> Parts:
     """The ids of one source by split, in an order that only the id, source and seed decide.
 
-    Ids of one ``group`` (the people of one photo) stay together, in the place of their smallest.
-    Test comes first, then val, then train: the groups that still fit the number of ids a split is
-    to have, half over or less. A split that is to have samples gets at least one group while the
-    source has enough for all of them. Adding ids later moves few of the old ones.
+    Ids of one ``photo`` stay together, in the place of their smallest, and photos that have a
+    split in ``homes`` keep it; ``homes`` learns those of the others. Test comes first, then val,
+    then train: the photos that still fit the number of ids a split is to have, half over or less.
+    A split that is to have samples gets at least one photo while the source has enough for all of
+    them. Adding ids later moves few of the old ones.
     """
-    seed, left = recipe.splits.seed, _groups(ids, group)
-    left.sort(key=lambda members: _order_key(seed, source, members[0]))
-    enough = len(left) >= len(SPLITS)
-    parts = {}
+    homes = {} if homes is None else homes
+    groups = _ranked(recipe.splits.seed, source, ids, photo)
+    taken = Counter[str]()
+    for group in groups if homes else ():
+        if group[0] in homes:
+            taken[homes[group[0]]] += len(group[1])
+    left = [group for group in groups if group[0] not in homes]
     for name in ("test", "val"):
-        share = getattr(recipe.splits, name)
-        wanted = bool(getattr(recipe.counts, name)) and share > 0
-        parts[name] = _take(left, round(share * len(ids)), wanted and enough)
-    return parts | {"train": tuple(one for members in left for one in members)}
+        count, room = taken[name], round(getattr(recipe.splits, name) * len(ids))
+        kept = []
+        for group in left:
+            if count + len(group[1]) / 2 <= room:
+                homes[group[0]] = name
+                count += len(group[1])
+            else:
+                kept.append(group)
+        if not count and kept and _wanted(recipe, name) and len(groups) >= len(SPLITS):
+            smallest = min(kept, key=lambda group: len(group[1]))
+            homes[smallest[0]] = name
+            kept.remove(smallest)
+        left = kept
+    parts: dict[str, list[str]] = {name: [] for name in SPLITS}
+    for group in groups:
+        parts[homes.setdefault(group[0], "train")] += group[1]
+    return {name: tuple(some) for name, some in parts.items()}
 
 
-def _groups(ids: Sequence[str], group: Callable[[str], str]) -> list[list[str]]:
+def _ranked(
+    seed: int, source: str, ids: Sequence[str], photo: PhotoOf
+) -> list[tuple[str, list[str]]]:
+    """The photos of a source and what it reads from each, in the order of their splits."""
     members: dict[str, list[str]] = {}
     for one in sorted(ids):
-        members.setdefault(group(one), []).append(one)
-    return list(members.values())
+        members.setdefault(photo(one), []).append(one)
+    groups = list(members.items())
+    groups.sort(key=lambda group: _order_key(seed, source, group[1][0]))
+    return groups
 
 
-def _take(left: list[list[str]], size: int, at_least_one: bool) -> tuple[str, ...]:
-    """Take whole groups of about ``size`` ids off ``left``; the smallest where none fits."""
-    taken: list[str] = []
-    kept = []
-    for members in left:
-        if len(taken) + len(members) / 2 <= size:
-            taken += members
-        else:
-            kept.append(members)
-    if not taken and at_least_one:
-        taken = min(kept, key=len)
-        kept.remove(taken)
-    left[:] = kept
-    return tuple(taken)
+def _wanted(recipe: Recipe, split: str) -> bool:
+    """Whether a split must have somebody: it is to have samples, and a share to draw them from."""
+    return bool(getattr(recipe.counts, split)) and getattr(recipe.splits, split, 1) > 0
+
+
+def _mend(
+    recipe: Recipe,
+    photo_of: Sequence[Sequence[PhotoOf]],
+    parts: Sequence[Sequence[Parts]],
+    homes: Homes,
+) -> None:
+    """Move photos to splits that have no people or no occluders, from those that can spare them.
+
+    Where most occluders come from the photos of people, these decide; so all occluders may have
+    gone to other splits. With as many photos of people, and of occluders, as there are splits to
+    fill, each split gets some.
+    """
+    sizes: dict[str, list[int]] = {}  # people and occluders by photo
+    have = {name: [0, 0] for name in SPLITS}
+    for what, name in itertools.product((0, 1), SPLITS):
+        for photo, divided in zip(photo_of[what], parts[what], strict=True):
+            for one in divided[name]:
+                sizes.setdefault(photo(one), [0, 0])[what] += 1
+                have[name][what] += 1
+    for what, name in itertools.product((0, 1), ("test", "val", "train")):
+        if have[name][what] or not _wanted(recipe, name):
+            continue
+        spare = (
+            photo
+            for photo, size in sizes.items()
+            if size[what] and _spares(recipe, homes[photo], have[homes[photo]], size)
+        )
+        best = min(spare, key=lambda photo: sum(sizes[photo]), default=None)
+        if best is not None:
+            for number, count in enumerate(sizes[best]):
+                have[homes[best]][number] -= count
+                have[name][number] += count
+            homes[best] = name
+
+
+def _spares(recipe: Recipe, split: str, have: Sequence[int], size: Sequence[int]) -> bool:
+    """Whether a split has people and occluders left without so many of them."""
+    left = (number > less or not less for number, less in zip(have, size, strict=True))
+    return not _wanted(recipe, split) or all(left)
+
+
+def _naming(sources: Sequence[AnySource]) -> Callable[[AnySource], PhotoOf]:
+    """For a source, the photo of each id: one name for all photos that a group joins."""
+    joined: dict[str, str] = {}
+
+    def find(photo: str) -> str:
+        while (above := joined.get(photo, photo)) != photo:
+            joined[photo], photo = joined.get(above, above), above
+        return photo
+
+    for source in sources:
+        if getattr(source.group, "__func__", None) is Source.group:
+            continue  # its groups are its photos
+        for one in source.ids():
+            photo, group = find(source.photo(one)), find(source.group(one))
+            if photo != group:
+                joined[photo] = group
+    return lambda source: (lambda one: find(source.photo(one))) if joined else source.photo
 
 
 def _order_key(seed: int, source: str, identifier: str) -> tuple[str, str]:

@@ -42,10 +42,10 @@ def make_folds(plan: Plan, trained: Iterable[str], count: int) -> Folds:
 
 
 def _photo(plan: Plan, person_id: str) -> str:
-    """The photo of a person, as "source:group"; everybody in it is in one fold."""
+    """What joins a person to others, in every source; everybody of it is in one fold."""
     name, _, identifier = person_id.partition(":")
     source = next(source for source in plan.person_sources if source.name == name)
-    return f"{name}:{source.group(identifier)}"
+    return source.group(identifier)
 
 
 def identity(plan: Plan) -> str:

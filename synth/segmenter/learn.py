@@ -116,12 +116,24 @@ class _State:
         groups = self.optimiser.state_dict()["param_groups"]
         try:
             self.network.load_state_dict(_under("network.", tensors))
+            self._check_moments(adam)
             self.optimiser.load_state_dict({"state": adam, "param_groups": groups})
-            for name, value in _under("average.", tensors).items():
-                self.average[name].copy_(value)
+            average = _under("average.", tensors)
+            for name, value in self.average.items():
+                value.copy_(average[name])
+            if not all(bool(value.isfinite().all()) for value in tensors.values()):
+                raise ValueError("a weight is no number")
             self.step = int(str(notes["step"]))
         except (RuntimeError, KeyError, ValueError):
             raise InputError(f"{path}: holds another training; remove it and train again") from None
+
+    def _check_moments(self, adam: Mapping[int, Mapping[str, Tensor]]) -> None:
+        """ValueError unless the optimiser's moments fit the weights; it does not look itself."""
+        shapes = {i: weight.shape for i, weight in enumerate(self.network.parameters())}
+        for number, moments in adam.items():
+            for name, value in moments.items():
+                if value.shape not in ((), shapes.get(number)):
+                    raise ValueError(f"{name} of weight {number} does not fit")
 
 
 def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

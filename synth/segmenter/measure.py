@@ -14,6 +14,8 @@ from synth.segmenter.folder import Spread
 
 STRENGTHS = (0.25, 0.5, 1.0, 2.0, 4.0)
 QUANTILES = (5, 25, 50, 75, 95)
+# Beside the streams that a sample itself draws from, which are numbered from 0.
+_OWN = 2**16
 
 
 def measure(
@@ -39,7 +41,8 @@ def measure(
             continue
         row = []
         for starter in starters:
-            rng = np.random.default_rng(np.random.SeedSequence(recipe.seed, spawn_key=(index, 0)))
+            key = np.random.SeedSequence(recipe.seed, spawn_key=(index, _OWN))
+            rng = np.random.default_rng(key)
             mask = starter(sample.image, sample.modal, sample.person_id, rng)
             row.append(iou(mask, sample.modal))
         found.append(row)

@@ -19,6 +19,7 @@ from synth.errors import InputError
 from synth.segmenter.box import SIDE
 
 _WIDTHS = (24, 48, 96, 160)
+_NOTES = "notes"
 _PATCH = 2  # the network works on patches of 2x2 pixels
 
 
@@ -75,7 +76,8 @@ def one_thread() -> Iterator[None]:
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], notes: Mapping[str, object]) -> None:
     """Write named tensors, with notes (JSON-able) beside them, as safetensors, atomically."""
     plain = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
-    write_bytes(path, save(plain, {name: json.dumps(note) for name, note in notes.items()}))
+    # All notes under one key: safetensors writes several keys in an order that changes by itself.
+    write_bytes(path, save(plain, {_NOTES: json.dumps(notes)}))
 
 
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, object]]:
@@ -86,9 +88,9 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, object]]:
     """
     try:
         with safe_open(path, "pt") as file:
-            notes = {name: json.loads(note) for name, note in (file.metadata() or {}).items()}
+            notes = dict(json.loads((file.metadata() or {}).get(_NOTES, "{}")))
             return {name: file.get_tensor(name) for name in file.keys()}, notes  # noqa: SIM118
-    except (OSError, ValueError, SafetensorError) as error:
+    except (OSError, ValueError, TypeError, SafetensorError) as error:
         reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
         raise InputError(f"{path}: cannot be read ({reason}); remove it and train again") from None
 

@@ -60,12 +60,14 @@ def train(
     folder = Path(out)
     _refuse_foreign(folder)
     plan = open_plan(training_recipe(recipe, training.composites), data_root)
-    card = _begun(folder, plan, training)
-    if card.iou is not None and _is_whole(folder):
-        return card
+    _make(folder)
     with build_lock(folder, (1, 1)):
+        card = _begun(folder, plan, training)
+        if card.iou is not None and _is_whole(folder):
+            return card
         composites = make_composites(plan, progress)
         folds = make_folds(plan, composites.people, training.folds)
+        _check_folds(recipe.name, composites, folds)
         card = card.model_copy(update={"people": write_folds(folder, folds)})
         write_card(folder, card)
         card = _train_all(folder, card, composites, folds, progress)
@@ -82,11 +84,30 @@ def _is_whole(folder: Path) -> bool:
     return True
 
 
-def _refuse_foreign(folder: Path) -> None:
-    """Make the folder; InputError where it holds something else than a training."""
+def _make(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: no usable folder ({error.strerror}); choose another") from None
+
+
+def _check_folds(name: str, composites: Composites, folds: Folds) -> None:
+    """InputError where a network would have nobody to learn from; nothing is written yet."""
+    own = {folds.of(person) for person in composites.people}
+    for fold in range(folds.count):
+        if not own - {fold}:
+            raise InputError(
+                f"{name}: nobody is left to train network {fold} on; give more people, more "
+                "--composites, or fewer --folds"
+            )
+
+
+def _refuse_foreign(folder: Path) -> None:
+    """InputError where the folder holds something else than a training."""
+    try:
         known = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+    except FileNotFoundError:
+        return
     except OSError as error:
         raise InputError(f"{folder}: no usable folder ({error.strerror}); choose another") from None
     if known and "segmenter.json" not in known:
@@ -110,8 +131,8 @@ def _begun(folder: Path, plan: Plan, training: Training) -> Card:
         return card
     for name in ("training", "recipe_hash", "identity"):
         if getattr(found, name) != getattr(card, name):
-            what = "options" if name == "training" else "recipe, or its photos changed"
-            raise InputError(f"{folder}: was begun with another {what}; choose another folder")
+            what = "other options" if name == "training" else "another recipe or other photos"
+            raise InputError(f"{folder}: was begun with {what}; choose another folder")
     return found
 
 
@@ -146,11 +167,6 @@ def _train_one(
     from synth.segmenter.learn import learn
     from synth.segmenter.network import halved, save_tensors
 
-    if not len(among):
-        raise InputError(
-            f"{card.recipe}: nobody is left to train network {fold} on; give more people, or "
-            "fewer --folds"
-        )
     state_path = unfinished_path(folder, fold)
     weights = learn(composites, among, card.training, fold, state_path, bar.update)
     people = sorted({composites.people[number] for number in among})

@@ -1,5 +1,6 @@
 """What a source of people and a source of occluders give, whatever their files look like."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -54,6 +55,7 @@ class Source:
         rejected: what was left out when the source was opened.
         digest: SHA-256 (hex) of all input it reads, so that a change between two parts of a build
             is noticed; empty for sources that read nothing.
+        photos: what `photo` says of the ids that are read from files.
     """
 
     name: str = ""
@@ -61,10 +63,23 @@ class Source:
 
     def __init__(self) -> None:
         self.rejected: list[Rejection] = []
+        self.photos: Mapping[str, str] = {}
 
-    def group(self, identifier: str) -> str:
-        """What an id may not be divided from by the splits: for a person, the photo."""
-        return identifier
+    def photo(self, identifier: str, /) -> str:
+        """The photo that an id is read from: equal for equal files, in every source and place.
+
+        It goes by what is in the file, not by where it lies; `group` ties what that cannot. An id
+        without a file is a photo of its own, which no other kind of source has.
+        """
+        own = f"{type(self).__name__} {self.name}:{identifier}"
+        return self.photos.get(identifier, own)
+
+    def group(self, identifier: str, /) -> str:
+        """What an id may not be divided from by the splits besides its photo.
+
+        Like a photo it means the same in every source; by default it is the photo.
+        """
+        return self.photo(identifier)
 
 
 class PersonSource(Protocol):
@@ -75,6 +90,8 @@ class PersonSource(Protocol):
     digest: str
 
     def ids(self) -> list[str]: ...
+
+    def photo(self, identifier: str, /) -> str: ...
 
     def group(self, identifier: str, /) -> str: ...
 
@@ -91,6 +108,8 @@ class OccluderSource(Protocol):
     digest: str
 
     def ids(self) -> list[str]: ...
+
+    def photo(self, identifier: str, /) -> str: ...
 
     def group(self, identifier: str, /) -> str: ...
 

@@ -10,7 +10,7 @@ import numpy as np
 from synth import source_specs as specs
 from synth.errors import InputError
 from synth.sources.base import Cutout, PersonCrop, Source
-from synth.sources.crop import fill_labels, mask_box
+from synth.sources.crop import fill_labels, mask_edges
 
 _PEOPLE, _OCCLUDERS = 1, 2
 _DIGITS = 6
@@ -26,6 +26,9 @@ class BuiltinPeople(Source):
 
     def ids(self) -> list[str]:
         return _ids(self._spec.pool)
+
+    def photo(self, identifier: str, /) -> str:
+        return f"built-in person {self._spec.seed}:{identifier}"
 
     def load(self, person_id: str, size: int, rng: np.random.Generator) -> PersonCrop:
         from synth.people import render
@@ -52,6 +55,9 @@ class BuiltinOccluders(Source):
 
     def ids(self) -> list[str]:
         return _ids(self._spec.pool)
+
+    def photo(self, identifier: str, /) -> str:
+        return f"built-in occluder {self._spec.seed}:{identifier}"
 
     def load(self, occluder_id: str, size: int, rng: np.random.Generator) -> Cutout:
         from synth.people import render
@@ -80,7 +86,7 @@ def _generator(seed: int, kind: int, identity: str, pool: int) -> np.random.Gene
 def _tight(rgba: np.ndarray) -> np.ndarray:
     if not rgba[:, :, 3].any():
         return rgba
-    left, top, right, bottom = mask_box(rgba[:, :, 3] > 0)
+    left, top, right, bottom = mask_edges(rgba[:, :, 3] > 0)
     return np.ascontiguousarray(rgba[top:bottom, left:right])
 
 

@@ -13,7 +13,7 @@ from synth.parsing import label
 from synth.sources.base import PersonCrop, Rejection, Source
 from synth.sources.ccp_labels import CARRIED, SHOE, SKIN, SUIT, code_table, to_lip
 from synth.sources.content import watched
-from synth.sources.crop import crop_person, mask_box
+from synth.sources.crop import crop_person, mask_edges
 from synth.sources.mat import read_mat
 from synth.sources.scan import Scan, scan
 from synth.sources.select import hidden_between
@@ -57,7 +57,8 @@ class CcpPeople(Source):
         self._table = _label_table(root / "label_list.mat")
         self._codes_of_bytes = np.pad(self._table, (0, 256))[:256]
         found = self._scan()
-        self._kept, self.rejected, self.digest = found.kept, list(found.rejected), found.digest
+        self._kept, self.photos = found.kept, found.photos
+        self.rejected, self.digest = list(found.rejected), found.digest
 
     def _scan(self) -> Scan:
         root = self._root
@@ -65,7 +66,7 @@ class CcpPeople(Source):
         stems = sorted({path.stem for path in files})
         rules = {"include_accessories": self._carry}
         everything = [root / "label_list.mat", *files]
-        found = scan("ccp-1", rules, root, everything, lambda: self._examine(stems))
+        found = scan("ccp-1", rules, root, everything, lambda: self._examine(stems), self._photo)
         if not found.kept:
             bad = found.rejected
             first = f"first: {bad[0].file}: {bad[0].reason}" if bad else "no photos"
@@ -124,7 +125,8 @@ class CcpPeople(Source):
             raise InputError(f"{path}: changed since it was checked; run the command again")
         body = person_mask(codes, self._carry)
         crop = crop_person(image, body, to_lip(codes, body), size, rng)
-        meta = {"file": f"photos/{person_id}.jpg", "licence": _LICENCE}
+        file, photo = f"photos/{person_id}.jpg", self.photo(person_id)
+        meta = {"file": file, "photo": photo, "licence": _LICENCE}
         return replace(crop, meta=crop.meta | meta)
 
 
@@ -136,7 +138,7 @@ def person_mask(codes: np.ndarray, carried: bool) -> np.ndarray:
     whole = codes > 0
     if not whole.any():
         return whole
-    left, top, right, bottom = mask_box(whole)
+    left, top, right, bottom = mask_edges(whole)
     box = whole[top:bottom, left:right]
     box[:] = main_piece(box)
     return whole if carried else whole & (codes != CARRIED)
@@ -153,7 +155,7 @@ def label_fault(codes: np.ndarray, carried: bool) -> str | None:
         return "labels lie in several places"
     if border_contact(body, reach=1) > _MOST_BORDER:
         return "cut off by the edge of the photo"
-    _, top, _, bottom = mask_box(body)
+    _, top, _, bottom = mask_edges(body)
     tall = bottom - top
     high = slice(top, top + max(1, round(0.12 * tall)))
     if _count(codes[high] * body[high], _HEAD_CODES) < _LEAST_HEAD * int(body[high].sum()):

@@ -23,7 +23,7 @@ import numpy as np
 from scipy.ndimage import find_objects
 
 from synth.parsing import label
-from synth.sources.crop import fill_labels, mask_box
+from synth.sources.crop import fill_labels, mask_edges
 
 SKIN, SHOE, SUIT, NEAREST, CARRIED = 101, 102, 103, 104, 105
 
@@ -79,7 +79,7 @@ def to_lip(codes: np.ndarray, body: np.ndarray) -> np.ndarray:
         codes: (H, W) uint8, LIP numbers and the codes of this module.
         body: (H, W) bool, the pixels that are the person; not empty.
     """
-    left, top, right, bottom = mask_box(body)
+    left, top, right, bottom = mask_edges(body)
     box = (slice(top, bottom), slice(left, right))
     within = codes[box] * body[box].view(np.uint8)
     heights = np.linspace(0, 1, bottom - top)
@@ -145,7 +145,7 @@ def _feet_middle(codes: np.ndarray, feet: np.ndarray) -> float:
     if len(large) > 1:
         middles = [int(p.inside.sum(axis=0) @ p.columns) / area for p, area in large]
         return (min(middles) + max(middles)) / 2
-    left, top, right, bottom = mask_box(feet)
+    left, top, right, bottom = mask_edges(feet)
     ankles = _median_column(codes[max(top - (bottom - top) // 2, 0) : top + 1])
     legs = (left + right) / 2 if ankles is None else ankles
     # One foot beside the legs' middle is a lone one (the other hidden), else both in one piece.

@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from synth import source_specs as specs
@@ -16,7 +15,8 @@ from synth.sources.base import Cutout, PersonCrop, Rejection, Source
 from synth.sources.coco_file import CocoFile
 from synth.sources.coco_values import Entry, Id, keypoints_of
 from synth.sources.coco_whole import Neighbours, Spec, keypoint_fault, mask_fault, value_fault
-from synth.sources.crop import crop_person, mask_box
+from synth.sources.crop import crop_person
+from synth.sources.cutouts import cut_out
 from synth.sources.names import shown
 from synth.sources.scan import scan
 
@@ -41,7 +41,12 @@ class _Annotations(Source):
         rest = [a for a in ordered if faults[a["id"]] is None]
         root, files, places = _input(file, rest)
         rules = spec.model_dump(exclude={"weight", *specs.PATH_KEYS}) | places
-        found = scan(kind, rules, root, files, lambda: _judge(file, ordered, faults, spec))
+        by_name = {str(a["id"]): a for a in ordered}
+
+        def photo(key: str) -> Path:
+            return file.photo(by_name[key])
+
+        found = scan(kind, rules, root, files, lambda: _judge(file, ordered, faults, spec), photo)
         if not found.kept:
             first = next(iter(found.rejected), None)
             why = f"first: {first.file}: {first.reason}" if first else "it has none"
@@ -49,8 +54,7 @@ class _Annotations(Source):
                 f"{file.path}: no annotation is usable ({why}); "
                 "mend that, or allow more in the recipe"
             )
-        by_name = {str(a["id"]): a for a in ordered}
-        self._kept = {key: by_name[key] for key in found.kept}
+        self._kept, self.photos = {key: by_name[key] for key in found.kept}, found.photos
         self.rejected, self.digest = list(found.rejected), found.digest
         file.keep(self._kept.values())
 
@@ -59,6 +63,9 @@ class _Annotations(Source):
 
     def ids(self) -> list[str]:
         return list(self._kept)
+
+    def _origin(self, identity: str) -> dict[str, Any]:
+        return self._file.credit(self._kept[identity]) | {"photo": self.photo(identity)}
 
 
 class CocoPeople(_Annotations):
@@ -85,15 +92,11 @@ class CocoPeople(_Annotations):
     def _candidates(self) -> Iterable[Entry]:
         return (a for a in super()._candidates() if a["category_id"] in self._classes)
 
-    def group(self, identifier: str, /) -> str:
-        """The photo, so that two people of it are never divided."""
-        return str(self._kept[identifier]["image_id"])
-
     def load(self, person_id: str, size: int, rng: np.random.Generator) -> PersonCrop:
         annotation = self._kept[person_id]
         image, mask = self._file.load(annotation)
         crop = crop_person(image, mask, None, size, rng)
-        extra: dict[str, Any] = self._file.credit(annotation)
+        extra = self._origin(person_id)
         points = keypoints_of(annotation)
         if points is not None:
             extra["keypoints"] = _in_crop(points, crop.meta["crop"], size)
@@ -130,23 +133,7 @@ class CocoOccluders(_Annotations):
         annotation = self._kept[occluder_id]
         image, mask = self._file.load(annotation)
         category = self._file.categories.get(annotation["category_id"], "unknown")
-        return Cutout(cut_out(image, mask, size), category, self._file.credit(annotation))
-
-
-def cut_out(image: np.ndarray, mask: np.ndarray, size: int) -> np.ndarray:
-    """A masked thing as (h, w, 4) uint8 with straight alpha, in its tight box.
-
-    It is shrunk by area where its longest side is above ``size``, and never enlarged.
-    """
-    left, top, right, bottom = mask_box(mask)
-    box = (slice(top, bottom), slice(left, right))
-    rgba = np.dstack([image[box], mask[box].astype(np.uint8) * 255])
-    height, width = rgba.shape[:2]
-    scale = size / max(height, width)
-    if scale >= 1:
-        return rgba
-    shape = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return cv2.resize(rgba, shape, interpolation=cv2.INTER_AREA)
+        return Cutout(cut_out(image, mask, size), category, self._origin(occluder_id))
 
 
 def _input(file: CocoFile, used: Iterable[Entry]) -> tuple[Path, list[Path], dict[str, str]]:

@@ -44,26 +44,35 @@ class State:
 
 def states(root: Path, files: Iterable[Path]) -> list[State]:
     """The states of files, each once, by name; with / between folders on every system."""
-    prefix = os.path.join(root, "")
     found = set()
     for file in files:
-        path = os.fspath(file)
-        name = path.removeprefix(prefix) if path.startswith(prefix) else os.path.relpath(path, root)
+        name = name_under(root, file)
         try:
-            stat = os.stat(path)
-            found.add(State(name.replace(os.sep, "/"), stat.st_size, stat.st_mtime_ns))
+            stat = os.stat(file)
+            found.add(State(name, stat.st_size, stat.st_mtime_ns))
         except (OSError, ValueError):
-            found.add(State(name.replace(os.sep, "/"), -1, -1))
+            found.add(State(name, -1, -1))
     return sorted(found)
 
 
-def content_digest(root: Path, files: Sequence[State], cache: Path) -> str:
+def name_under(root: Path, file: Path) -> str:
+    """The name of a file relative to the root; both are absolute."""
+    path, prefix = os.fspath(file), os.path.join(root, "")
+    name = path.removeprefix(prefix) if path.startswith(prefix) else os.path.relpath(path, root)
+    return name.replace(os.sep, "/")
+
+
+def content_digest(
+    root: Path, files: Sequence[State], cache: Path, hashes: dict[str, str] | None = None
+) -> str:
     """SHA-256 (hex) over name and content of every file, wherever the folder lies.
 
     Args:
         root: what the names are relative to.
         files: sorted by name.
         cache: where the hashes are kept; one that cannot be read or written costs only time.
+        hashes: learns the SHA-256 (hex) of each file's content, by name; not of those that cannot
+            be read.
     """
     known = dict(_known(cache))
     total, fresh = hashlib.sha256(), False
@@ -73,6 +82,8 @@ def content_digest(root: Path, files: Sequence[State], cache: Path) -> str:
             digest, fresh = _file_hash(root / file.name), True
         total.update(f"{digest} {file.name}\0".encode(errors="surrogateescape"))
         known[file] = digest
+        if hashes is not None and digest != _GONE:
+            hashes[file.name] = digest
     if fresh:
         _keep(cache, root, known, {file.name for file in files})
     return total.hexdigest()

@@ -33,7 +33,7 @@ def person_square(amodal: np.ndarray, rng: np.random.Generator) -> Square:
     Its side is max(sqrt(3wh), 1.1w, 1.1h) of the mask's box (the rule of PCNet) times 1 to 1.2,
     its centre off by up to 0.12 sides; the mask stays inside with a margin of 2 % or more.
     """
-    left, top, right, bottom = mask_box(amodal)
+    left, top, right, bottom = mask_edges(amodal)
     width, height = right - left, bottom - top
     least = max(np.sqrt(3 * width * height), 1.1 * width, 1.1 * height)
     growth, shift_x, shift_y = rng.uniform([1, -_SHIFT, -_SHIFT], [_GROWTH, _SHIFT, _SHIFT])
@@ -52,8 +52,8 @@ def _placed(centre: float, low: int, high: int, side: int) -> int:
     return int(np.clip(round(centre - side / 2), high + margin - side, low - margin))
 
 
-def mask_box(mask: np.ndarray) -> tuple[int, int, int, int]:
-    """Tight box (left, top, right, bottom) of a mask (H, W) bool, not empty; the ends excluded."""
+def mask_edges(mask: np.ndarray) -> tuple[int, int, int, int]:
+    """Edges (left, top, right, bottom) of a mask (H, W) bool, not empty; the last two excluded."""
     left, top, width, height = cv2.boundingRect(mask.view(np.uint8))
     if not width:
         raise ValueError("the mask is empty")
@@ -84,7 +84,7 @@ def crop_person(
     meta = {"crop": [square.left, square.top, square.side]}
     if square.side > _MAX_SIDE:
         image, amodal, parsing, square = _shrunk(image, amodal, parsing, square)
-    left, top, right, bottom = mask_box(amodal)
+    left, top, right, bottom = mask_edges(amodal)
     box = slice(top, bottom), slice(left, right)
     about = Square(square.left - left, square.top - top, square.side)
     mask = _at_least_one(_resized(amodal[box].astype(np.float32), about, size, cv2.INTER_LINEAR))
@@ -196,7 +196,7 @@ def fill_labels(labels: np.ndarray, amodal: np.ndarray) -> np.ndarray:
     bare = amodal & (inside == 0)
     if not bare.any() or not labels.any():
         return inside
-    left, top, right, bottom = mask_box(bare)
+    left, top, right, bottom = mask_edges(bare)
     reach = _REACH
     while True:
         # Within the reach of a box about the bare pixels nothing outside the box is nearer.

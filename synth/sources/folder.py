@@ -13,8 +13,8 @@ from synth import source_specs as specs
 from synth.errors import InputError
 from synth.images import checked_size, read_mask, read_rgb
 from synth.sources.base import Cutout, PersonCrop, Source
-from synth.sources.coco import cut_out
 from synth.sources.crop import crop_person
+from synth.sources.cutouts import cut_out
 from synth.sources.label_sets import LABEL_SETS, LabelSet
 from synth.sources.pairs import Trio, keep, match
 from synth.sources.select import AreaLimit, Limits, shape_fault
@@ -50,6 +50,7 @@ class FolderPeople(Source):
         rules = spec.model_dump(exclude={"weight", *specs.PATH_KEYS}) | matched.roles()
         found = keep("folder-people-1", rules, matched, lambda f: _fault(f, spec, self._labels))
         self._files = {stem: matched.found[stem] for stem in found.kept}
+        self.photos = found.photos
         self.rejected, self.digest = list(found.rejected), found.digest
 
     def ids(self) -> list[str]:
@@ -65,7 +66,8 @@ class FolderPeople(Source):
                 raise InputError(f"{files.extra}: changed its size since it was checked; run again")
             parsing = self._labels.to_lip(np.where(mask, codes, 0).astype(np.uint8))
         crop = crop_person(image, mask, parsing, size, rng)
-        return replace(crop, meta=crop.meta | {"file": files.photo.name} | self._meta)
+        origin = {"file": files.photo.name, "photo": self.photo(person_id)}
+        return replace(crop, meta=crop.meta | origin | self._meta)
 
 
 class FolderOccluders(Source):
@@ -79,6 +81,7 @@ class FolderOccluders(Source):
         rules = matched.roles()
         found = keep("folder-occluders-1", rules, matched, lambda f: _fault(f, _OCCLUDER, None))
         self._files = {stem: matched.found[stem] for stem in found.kept}
+        self.photos = found.photos
         self.rejected, self.digest = list(found.rejected), found.digest
 
     def ids(self) -> list[str]:
@@ -87,7 +90,8 @@ class FolderOccluders(Source):
     def load(self, occluder_id: str, size: int, rng: np.random.Generator) -> Cutout:
         files = self._files[occluder_id]
         image, mask = _read(files)
-        return Cutout(cut_out(image, mask, size), self._category, {"file": files.photo.name})
+        origin = {"file": files.photo.name, "photo": self.photo(occluder_id)}
+        return Cutout(cut_out(image, mask, size), self._category, origin)
 
 
 def _meta(folder: specs.FolderPeople | None) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from synth.images import checked_size, read_rgb
 from synth.parsing import label
 from synth.sources.base import PersonCrop, Source
 from synth.sources.ccp_labels import CARRIED
-from synth.sources.crop import crop_person, mask_box
+from synth.sources.crop import crop_person, mask_edges
 from synth.sources.label_sets import LABEL_SETS, LabelSet, code_of
 from synth.sources.neck import fill_neck
 from synth.sources.pairs import Trio, keep, match
@@ -68,16 +68,20 @@ class LabelledPeople(Source):
         judge = partial(_fault, kind=spec.source, spec=spec, carried=self._carry)
         found = keep(f"{spec.source}-people-1", rules, matched, judge)
         self._files = {stem: matched.found[stem] for stem in found.kept}
+        self.photos = found.photos
         self.rejected, self.digest = list(found.rejected), found.digest
 
     def ids(self) -> list[str]:
         return list(self._files)
 
     def group(self, identifier: str, /) -> str:
-        """The photo: LIP names a crop by its photo and its person, both numbers of COCO."""
+        """The photo: LIP names a crop by its photo and its person, both numbers of COCO.
+
+        The photo of that number in a COCO file is another file, and is not known to be the same.
+        """
         photo, _, person = identifier.partition("_")
         both = photo.isdecimal() and person.isdecimal()
-        return photo if self._kind == "lip" and both else identifier
+        return f"lip {photo}" if self._kind == "lip" and both else self.photo(identifier)
 
     def load(self, person_id: str, size: int, rng: np.random.Generator) -> PersonCrop:
         files = self._files[person_id]
@@ -88,7 +92,8 @@ class LabelledPeople(Source):
         codes[~body] = 0
         crop = crop_person(image, body, LABEL_SETS[self._kind].to_lip(codes), size, rng)
         licence = _RELEASES[self._kind].licence
-        meta = {"file": files.photo.name, "labels": self._kind, "licence": licence}
+        meta = {"file": files.photo.name, "photo": self.photo(person_id)}
+        meta |= {"labels": self._kind, "licence": licence}
         return replace(crop, meta=crop.meta | meta)
 
 
@@ -102,7 +107,7 @@ def _joined(codes: np.ndarray, kind: str) -> np.ndarray:
     labelled = codes > 0
     if not _RELEASES[kind].alone or not labelled.any():
         return labelled
-    _, top, _, bottom = mask_box(labelled)
+    _, top, _, bottom = mask_edges(labelled)
     return grown(labelled, max(1, round(_GAP * (bottom - top) / 2)))
 
 

@@ -7,7 +7,7 @@ be a piece of its own, and the person would have a slit in the throat.
 import numpy as np
 
 from synth.parsing import label
-from synth.sources.crop import mask_box
+from synth.sources.crop import mask_edges
 
 _FACE = label("face")
 _CLOTHES = [label(name) for name in ("upper-clothes", "dress", "coat", "jumpsuits", "scarf")]
@@ -22,7 +22,7 @@ def fill_neck(labels: np.ndarray) -> np.ndarray:
     """
     if not (labels == _FACE).any():
         return labels
-    left, top, right, bottom = mask_box(labels > 0)
+    left, top, right, bottom = mask_edges(labels > 0)
     box = labels[top:bottom, left:right]
     rows = np.arange(len(box), dtype=np.int32)[:, None]
     above = np.maximum.accumulate(np.where(box > 0, rows, np.int32(-1)), axis=0)

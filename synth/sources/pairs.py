@@ -129,7 +129,10 @@ def keep(
                 rejected.append(Rejection(matched.name(fault[0]), fault[1]))
         return kept, rejected
 
-    result = scan(kind, rules, matched.root, matched.files, examine)
+    def photo(stem: str) -> Path:
+        return matched.found[stem].photo
+
+    result = scan(kind, rules, matched.root, matched.files, examine, photo)
     if not result.kept:
         first = next(iter(result.rejected), None)
         why = f"; first: {first.file}: {first.reason}" if first else "; it holds none"

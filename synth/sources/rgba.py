@@ -7,6 +7,7 @@ folders directly within it; the name of such a folder is the class of its things
 import os
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -16,7 +17,8 @@ from synth import source_specs as specs
 from synth.errors import InputError
 from synth.images import read_rgba
 from synth.sources.base import Cutout, PersonCrop, Rejection, Source
-from synth.sources.crop import cut, mask_box, person_square, resize_mask
+from synth.sources.crop import cut, mask_edges, person_square, resize_mask
+from synth.sources.cutouts import shrunk
 from synth.sources.names import name_fault, shown
 from synth.sources.pairs import pictures
 from synth.sources.scan import scan
@@ -48,12 +50,14 @@ class _Cutouts(Source):
             self._root,
             paths,
             partial(_examine, self._root, listed, limits),
+            lambda identity: listed[identity][0],
         )
         if not found.kept:
             first = next(iter(found.rejected), None)
             why = f"; first: {first.file}: {first.reason}" if first else ""
             raise InputError(f"{self._root}: holds no usable picture with transparency{why}")
         self._files = {identity: listed[identity][0] for identity in found.kept}
+        self.photos = found.photos
         self.rejected, self.digest = list(found.rejected), found.digest
 
     def ids(self) -> list[str]:
@@ -66,8 +70,9 @@ class _Cutouts(Source):
             raise InputError(f"{path}: changed since it was checked; run the command again")
         return shrunk(rgba, size)
 
-    def _name(self, identity: str) -> str:
-        return self._files[identity].relative_to(self._root).as_posix()
+    def _origin(self, identity: str) -> dict[str, Any]:
+        name = self._files[identity].relative_to(self._root).as_posix()
+        return {"file": name, "photo": self.photo(identity)}
 
 
 class RgbaPeople(_Cutouts):
@@ -90,7 +95,7 @@ class RgbaPeople(_Cutouts):
         veil = 1 - np.clip(layers[:, :, 3:], 0, 1)
         mixed = layers[:, :, :3] + veil * draw_background(rng, size)
         image = np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
-        meta = {"crop": [square.left, square.top, square.side], "file": self._name(person_id)}
+        meta = {"crop": [square.left, square.top, square.side]} | self._origin(person_id)
         return PersonCrop(image, resize_mask(cut(solid, square), size), None, meta)
 
 
@@ -105,7 +110,7 @@ class RgbaOccluders(_Cutouts):
         rgba = self._cut_out(occluder_id, size)
         folder, slash, _ = occluder_id.rpartition("/")
         category = folder.lower() if slash else self._category
-        return Cutout(_bled(rgba), category, {"file": self._name(occluder_id)})
+        return Cutout(_bled(rgba), category, self._origin(occluder_id))
 
 
 def _listed(root: Path) -> dict[str, tuple[Path, ...]]:
@@ -151,33 +156,13 @@ def _fault(path: Path, limits: Limits) -> str | None:
 
 def _cut_fault(solid: np.ndarray, limits: Limits) -> str | None:
     """What the tight box says of a cut-out (H, W) bool, at one size: contact depends on it."""
-    left, top, right, bottom = mask_box(solid)
+    left, top, right, bottom = mask_edges(solid)
     scale = _JUDGED / max(bottom - top, right - left)
     shape = (max(1, round((right - left) * scale)), max(1, round((bottom - top) * scale)))
     way = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     soft = cv2.resize(solid[top:bottom, left:right].astype(np.float32), shape, interpolation=way)
     judged = np.asarray(soft) >= 0.5
     return edge_fault(judged, limits.max_border_contact) or piece_fault(judged, limits.min_piece)
-
-
-def shrunk(rgba: np.ndarray, size: int) -> np.ndarray:
-    """A cut-out (H, W, 4) uint8 in its tight box, its longest side at most ``size`` pixels.
-
-    Colours are weighted by alpha, so that what lies unseen under it does not tint the edge.
-    """
-    left, top, right, bottom = mask_box(rgba[:, :, 3] > 0)
-    rgba = rgba[top:bottom, left:right]
-    scale = size / max(rgba.shape[:2])
-    if scale >= 1:
-        return np.ascontiguousarray(rgba)
-    shape = (max(1, round(rgba.shape[1] * scale)), max(1, round(rgba.shape[0] * scale)))
-    full = rgba[:, :, :3] * (rgba[:, :, 3:] / np.float32(255))
-    seen = np.asarray(cv2.resize(full, shape, interpolation=cv2.INTER_AREA))
-    alpha = np.asarray(
-        cv2.resize(rgba[:, :, 3].astype(np.float32), shape, interpolation=cv2.INTER_AREA)
-    )
-    colours = seen * (255 / np.maximum(alpha, 1e-3))[:, :, None]
-    return np.clip(np.rint(np.dstack([colours, alpha])), 0, 255).astype(np.uint8)
 
 
 def _bled(rgba: np.ndarray) -> np.ndarray:

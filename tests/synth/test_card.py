@@ -57,7 +57,8 @@ def test_what_the_recipe_does_not_ask_for_is_not_said() -> None:
 def test_it_shows_numbers_origins_and_how_to_read() -> None:
     text = text_of()
     assert text.startswith("# Tiny people\n")
-    assert "| train | 14 | 3 | 5 |" in text
+    assert "| train | 14 | 3 | 5 |\n" in text
+    assert "\n\nNo person, no occluder and no photo that they are from is in two splits.\n" in text
     assert "People: folder. Occluders: folder. Seed 0." in text
     assert 'Dataset.open("this/folder").split("train")[0]' in text
     assert "Left out of the sources (1, all in `dataset.json`):\n\n- 1: is truncated" in text

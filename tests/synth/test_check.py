@@ -12,11 +12,15 @@ from synth.build import build
 from synth.check import check
 from synth.claim import claim
 from synth.codec import canonical
+from synth.errors import InputError
 from synth.finish import checksum, finish
+from synth.occlusion_spec import Occlusion
 from synth.plan import Plan, make_sample, open_plan
+from synth.recipe import parse_recipe
 from synth.sample import Sample
 from synth.shards import jobs, recipe_hash, write_shard
-from tests.synth.tiny import tiny_recipe, write_tiny
+from synth.store import Dataset
+from tests.synth.tiny import RECIPE, labels_of, tiny_recipe, write_tiny
 
 
 @pytest.fixture(scope="module")
@@ -145,6 +149,7 @@ def test_an_edited_recipe_is_found_even_with_a_new_checksum(copy: Path) -> None:
 
 
 def write_by_hand(plan: Plan, folder: Path) -> None:
+    folder.mkdir()
     claim(folder, plan.recipe, {})
     digest = recipe_hash(plan.recipe)
     for job in jobs(plan.recipe):
@@ -157,7 +162,6 @@ def test_leaks_between_splits_are_found(data: Path, tmp_path: Path) -> None:
     plan = open_plan(tiny_recipe(), data)
     plan.people["test"] = plan.people["train"]
     plan.occluders["val"] = plan.occluders["train"]
-    (tmp_path / "set").mkdir()
     write_by_hand(plan, tmp_path / "set")
     problems = check(tmp_path / "set")
     assert any("person folder:" in p and "is in train (" in p and "and test" in p for p in problems)
@@ -165,6 +169,59 @@ def test_leaks_between_splits_are_found(data: Path, tmp_path: Path) -> None:
         "occluder folder:" in p and "is in train (" in p and "and val" in p for p in problems
     )
     assert all(" is in " in problem for problem in problems)
+
+
+TWICE = (
+    '[[people]]\nsource = "folder"\nimages = "people"\nmasks = "people-masks"\n',
+    '[[occluders]]\nsource = "folder"\nimages = "people"\nmasks = "people-masks"\n',
+)
+
+
+@pytest.mark.parametrize("entry", TWICE)
+def test_a_photo_in_two_splits_is_found_under_any_id(
+    data: Path, tmp_path: Path, entry: str
+) -> None:
+    recipe = parse_recipe(RECIPE.format(train=14, shard_size=4) + entry, "twice")
+    write_by_hand(open_plan(recipe, data), tmp_path / "sound")
+    assert check(tmp_path / "sound") == []
+    plan = open_plan(recipe, data)
+    pools = plan.people if len(plan.person_sources) > 1 else plan.occluders
+    pools["train"] = replace(pools["train"], ids=(pools["train"].ids[0], ()))
+    pools["test"] = replace(pools["test"], ids=((), plan.people["train"].ids[0]))
+    write_by_hand(plan, tmp_path / "leaky")
+    problems = check(tmp_path / "leaky")
+    assert problems and all(": photo " in one and " is in train (" in one for one in problems)
+
+
+def test_the_edge_of_the_photo_is_in_every_split(data: Path, tmp_path: Path) -> None:
+    recipe = tiny_recipe()
+    cut = Occlusion(truncate=1.0, truncated=(0.1, 0.3))
+    build(recipe.model_copy(update={"occlusion": cut}), tmp_path, data, progress=False)
+    ids = [one["occluder_ids"] for one in labels_of(tmp_path)]
+    assert sum("frame" in some for some in ids) > len(ids) // 2
+    assert check(tmp_path) == []
+
+
+@pytest.mark.parametrize("fault", ["labels", "size"])
+def test_what_no_reader_opens_is_found(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
+    large = open_plan(tiny_recipe().model_copy(update={"size": 48}), data)
+
+    def bad(plan: Plan, index: int) -> Sample:
+        if fault == "size":
+            return make_sample(large, index)
+        sample = make_sample(plan, index)
+        return replace(sample, meta=sample.meta | {"asked_share": 7.0})
+
+    def some(plan: Plan, index: int) -> Sample:
+        return bad(plan, index) if index == 3 else make_sample(plan, index)
+
+    monkeypatch.setattr("synth.engines.work.make_sample", some)
+    build(tiny_recipe(), tmp_path, data, progress=False)
+    with pytest.raises(InputError):
+        Dataset.open(tmp_path).split("train")[3]
+    assert any(p.startswith("shard-00000.tar: sample 000003 has ") for p in check(tmp_path))
 
 
 def test_broken_invariants_are_found(

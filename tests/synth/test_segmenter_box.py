@@ -115,21 +115,32 @@ def test_growing_back_interpolates_where_the_pixels_were(box: Box) -> None:
 
 def test_shrinking_averages_fine_stripes() -> None:
     striped = np.zeros((4 * SIDE, 4 * SIDE, 2))
-    striped[::2, :, 0] = striped[:, ::2, 1] = 1
+    striped[::4, :, 0] = striped[:, ::4, 1] = 1
     shown = cut(striped, Box(0, 4 * SIDE, 0, 4 * SIDE))
-    np.testing.assert_allclose(shown[2:-2, 2:-2], 0.5, rtol=1e-12)
-    lines = np.indices((SIDE, SIDE))[0] % 2
-    back = paste(lines, Box(0, SIDE / 4, 0, SIDE / 4), SIDE // 4, SIDE // 4)
-    np.testing.assert_allclose(back[1:-1, 1:-1], 0.5, rtol=1e-12)
+    np.testing.assert_allclose(shown[2:-2, 2:-2], 0.25, rtol=1e-12)
+    back = paste(striped[:SIDE, :SIDE, 0], Box(0, SIDE / 4, 0, SIDE / 4), SIDE // 4, SIDE // 4)
+    np.testing.assert_allclose(back[1:-1, 1:-1], 0.25, rtol=1e-12)
 
 
-@pytest.mark.parametrize(("size", "least"), [(32, 0.97), (128, 0.97), (400, 0.97)])
-def test_a_mask_comes_back_from_its_box(size: int, least: float) -> None:
+def test_no_light_is_lost_or_made_at_the_edges() -> None:
+    """So a picture fades out over its edge, and a mask over that of its box."""
+    light = np.random.default_rng(0).random((HEIGHT, WIDTH, 3))
+    shown = cut(light, Box(-50, 4 * SIDE - 50, -23, 4 * SIDE - 23))
+    np.testing.assert_allclose(shown.sum((0, 1)) * 16, light.sum((0, 1)))
+    square = np.random.default_rng(1).random((SIDE, SIDE))
+    found = paste(square, Box(11, 11 + 2 * SIDE, 20, 20 + 3 * SIDE), 150, 230)
+    np.testing.assert_allclose(found.sum(), square.sum() * 2 * 3)
+    found = paste(square, Box(11, 11 + SIDE / 4, 20, 20 + SIDE / 2), 40, 60)
+    np.testing.assert_allclose(found.sum(), square.sum() / 4 / 2)
+
+
+@pytest.mark.parametrize("size", [32, 128, 400])
+def test_a_mask_comes_back_from_its_box(size: int) -> None:
     mask = standing(size)
     for seed in range(20):
         box = shaken_box(mask, np.random.default_rng(seed))
         back = paste(cut(mask[..., None].astype(float), box)[..., 0], box, size, size) > 0.5
-        assert (back & mask).sum() / (back | mask).sum() > least
+        assert (back & mask).sum() / (back | mask).sum() > 0.95
 
 
 def test_one_seed_shakes_one_way() -> None:
@@ -180,6 +191,6 @@ def test_the_middle_of_a_person_never_leaves_the_box(
         (columns[0], columns[-1] + 1, box.left, box.right),
     ):
         side = last - first
-        assert low < first + side * 0.25 and last - side * 0.25 < high
-        # Enough is around the person, and the person fills more than half of the box.
+        assert low < first + side * 0.05 and last - side * 0.05 < high
+        # The person fills more than half of the box.
         assert first - 0.25 * side < low and high < last + 0.25 * side

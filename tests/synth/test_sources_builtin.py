@@ -31,6 +31,16 @@ def test_ids_are_numbers_of_one_width_sorted_and_stable_under_growth() -> None:
     assert people(12000).ids() == sorted(people(12000).ids())
 
 
+def test_a_built_in_person_is_one_whatever_the_pool_and_no_cut_out() -> None:
+    one, grown, other = people(3), people(9), people(3, seed=1)
+    grown.name = "builtin-2"
+    assert [one.photo(i) for i in one.ids()] == [grown.photo(i) for i in one.ids()]
+    things = occluders(1.0)
+    found = [source.photo("000001") for source in (one, other, things)]
+    assert len(set(found)) == 3
+    assert all("photo" not in s.load("000001", SIZE, rng()).meta for s in (one, things))
+
+
 def test_person_is_the_ids_and_background_the_generators() -> None:
     source = people()
     one, same, other = (source.load("000004", SIZE, rng(s)) for s in (0, 0, 1))

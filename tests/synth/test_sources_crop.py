@@ -10,7 +10,7 @@ from synth.sources.crop import (
     crop_person,
     cut,
     fill_labels,
-    mask_box,
+    mask_edges,
     person_square,
     resize_labels,
     resize_mask,
@@ -34,7 +34,7 @@ def figures(draw: st.DrawFn) -> tuple[np.ndarray, int]:
 def test_square_holds_the_mask_with_margin_whatever_the_jitter(figure) -> None:
     mask, seed = figure
     square = person_square(mask, np.random.default_rng(seed))
-    left, top, right, bottom = mask_box(mask)
+    left, top, right, bottom = mask_edges(mask)
     width, height = right - left, bottom - top
     least = max(np.sqrt(3 * width * height), 1.1 * width, 1.1 * height)
     assert least <= square.side <= max(np.ceil(1.2 * least), max(width, height) + 2, 8)
@@ -62,7 +62,7 @@ def test_parsing_and_amodal_agree_to_the_pixel(figure, size: int) -> None:
     rng = np.random.default_rng(seed)
     image = rng.integers(1, 256, (*mask.shape, 3), dtype=np.uint8)
     parsing = rng.integers(0, 20, mask.shape, dtype=np.uint8)
-    parsing[mask_box(mask)[1], mask_box(mask)[0]] = 5
+    parsing[mask_edges(mask)[1], mask_edges(mask)[0]] = 5
     crop = crop_person(image, mask, parsing, size, rng)
     assert crop.image.shape == (size, size, 3) and crop.image.dtype == np.uint8
     assert crop.amodal.shape == (size, size) and crop.amodal.any()
@@ -98,10 +98,10 @@ def test_person_lies_where_its_pixels_lie() -> None:
     image = np.where(mask[..., None], 255, 0).astype(np.uint8).repeat(3, axis=2)
     crop = crop_person(image, mask, mask.astype(np.uint8) * 5, 96, np.random.default_rng(0))
     np.testing.assert_array_equal(crop.amodal, crop.image[:, :, 0] >= 128)
-    assert not crop.amodal[mask_box(crop.amodal)[1] :].all(), "the hole was filled"
+    assert not crop.amodal[mask_edges(crop.amodal)[1] :].all(), "the hole was filled"
     left, top, side = crop.meta["crop"]
-    assert mask_box(crop.amodal)[0] == pytest.approx((20 - left) * 96 / side, abs=1)
-    assert mask_box(crop.amodal)[1] == pytest.approx((10 - top) * 96 / side, abs=1)
+    assert mask_edges(crop.amodal)[0] == pytest.approx((20 - left) * 96 / side, abs=1)
+    assert mask_edges(crop.amodal)[1] == pytest.approx((10 - top) * 96 / side, abs=1)
 
 
 def test_a_huge_square_is_shrunk_before_it_is_padded() -> None:

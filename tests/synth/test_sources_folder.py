@@ -134,6 +134,23 @@ def test_cut_out_is_tight_keeps_holes_and_shrinks_only(root: Path) -> None:
     assert small.shape == (20, 10, 4) and not small[5:10, 4:6, 3].any()
 
 
+@pytest.mark.parametrize("size", [37, 20, 9, 1])
+@pytest.mark.parametrize("around", [0, 255])
+def test_the_photo_does_not_bleed_into_a_shrunk_cut_out(root: Path, size: int, around: int) -> None:
+    _, mask = figure()
+    yy, xx = np.mgrid[:60, :40]
+    mask[np.hypot(yy - 30, 1.7 * (xx - 20)) > 19] = 0
+    colours = np.array([250, 130, 7], np.uint8)
+    save(root / "images" / "good.png", np.where(mask[..., None] > 0, colours, np.uint8(around)))
+    (root / "images" / "good.jpg").unlink()
+    save(root / "masks" / "good.png", mask)
+    spec = FolderOccluders(source="folder", images="images", masks="masks")
+    rgba = folder.FolderOccluders(spec, root).load("good", size, np.random.default_rng(0)).rgba
+    assert max(rgba.shape[:2]) == size
+    assert ((rgba[..., 3] > 0) & (rgba[..., 3] < 255)).any()
+    assert np.abs(rgba[rgba[..., 3] > 0][:, :3].astype(int) - colours).max() <= 1
+
+
 def test_the_category_of_cut_outs_is_the_recipe_s(root: Path) -> None:
     spec = FolderOccluders(source="folder", images="images", masks="masks", category="plant")
     source = folder.FolderOccluders(spec, root)

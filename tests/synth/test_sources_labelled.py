@@ -73,9 +73,10 @@ def test_two_people_of_one_photo_of_lip_stay_together(tmp_path: Path) -> None:
         add(tmp_path, "lip", stem)
         add(tmp_path / "atr", "atr", stem)
     source = people(tmp_path, "lip")
-    assert [source.group(i) for i in source.ids()] == ["100034", "100034", "5", "own"]
+    wanted = ["lip 100034", "lip 100034", "lip 5", source.photo("own")]
+    assert [source.group(i) for i in source.ids()] == wanted
     other = people(tmp_path / "atr", "atr")
-    assert [other.group(i) for i in other.ids()] == other.ids()
+    assert [other.group(i) for i in other.ids()] == [other.photo(i) for i in other.ids()]
 
 
 def moved(labels: np.ndarray, rows: int, columns: int) -> np.ndarray:

@@ -12,8 +12,9 @@ from synth import source_specs as specs
 from synth.errors import InputError
 from synth.people.backgrounds import draw_background
 from synth.sources.crop import person_square
+from synth.sources.cutouts import shrunk
 from synth.sources.open import open_occluders, open_people
-from synth.sources.rgba import RgbaOccluders, RgbaPeople, read_rgba, shrunk
+from synth.sources.rgba import RgbaOccluders, RgbaPeople, read_rgba
 from tests.synth.figures import save
 
 
