@@ -3,7 +3,7 @@
 import json
 import os
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
@@ -22,6 +22,16 @@ def temporary(path: Path) -> Path:
     return path.with_name(f"{_MARK}{_host()}-{os.getpid()}-{path.name}")
 
 
+def check_target(path: Path) -> None:
+    """Refuse what cannot be the name of a file, before any work is done for it.
+
+    Raises:
+        InputError: it is empty or ends in no name (".", "/"), or it is a folder.
+    """
+    if path.name in ("", "..") or "\0" in str(path) or os.path.isdir(path):
+        raise InputError(f"{path}: is not the name of a file; give one, such as new/name")
+
+
 @contextmanager
 def atomic_file(path: Path) -> Iterator[IO[bytes]]:
     """A writable and readable binary file that takes the name ``path`` when the block ends well.
@@ -31,21 +41,63 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
     Raises:
         InputError: the file system refused (disk full, no permission ...).
     """
+    check_target(path)
     unfinished = temporary(path)
     try:
-        with open(unfinished, "w+b") as file:
+        with _unnamed(path, unfinished) as file:
             yield file
-            file.flush()
-            os.fsync(file.fileno())
+        _take_name(path, unfinished)
+    finally:
+        _remove(unfinished)
+
+
+def write_together(contents: Mapping[Path, bytes]) -> None:
+    """Atomically write several files; none takes its name before all of them are on the disk.
+
+    Raises:
+        InputError: as `atomic_file`.
+    """
+    unfinished = {path: temporary(path) for path in contents}
+    try:
+        for path, content in contents.items():
+            with _unnamed(path, unfinished[path]) as file:
+                file.write(content)
+        for path, written in unfinished.items():
+            _take_name(path, written)
+    finally:
+        for written in unfinished.values():
+            _remove(written)
+
+
+@contextmanager
+def _unnamed(path: Path, unfinished: Path) -> Iterator[IO[bytes]]:
+    """The file that shall become ``path``, on the disk when the block ends well."""
+    with _refusing(path, unfinished), open(unfinished, "w+b") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _take_name(path: Path, unfinished: Path) -> None:
+    with _refusing(path, unfinished):
         os.replace(unfinished, path)
-        _sync_folder(path.parent)
+    _sync_folder(path.parent)
+
+
+def _remove(unfinished: Path) -> None:
+    with suppress(OSError):
+        unfinished.unlink(missing_ok=True)
+
+
+@contextmanager
+def _refusing(path: Path, unfinished: Path) -> Iterator[None]:
+    """Turn what the file system says of these two names into one line."""
+    try:
+        yield
     except OSError as error:
         if error.filename not in (None, str(path), str(unfinished)):
             raise  # another file's fault, met while this one was being written
         raise _refused(path, error) from error
-    finally:
-        with suppress(OSError):
-            unfinished.unlink(missing_ok=True)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from tqdm import tqdm
 
 from synth.atomic import temporary
-from synth.claim import claim, identify, refuse_changed, source_digests
+from synth.claim import claim, identify, is_claimed, refuse_changed, source_digests
 from synth.engines import Opener, in_processes
 from synth.engines.base import Engine, WorkerLostError
 from synth.engines.work import Pulse, Task, write_remotely, write_shards
@@ -61,8 +61,10 @@ def build(
     _check_arguments(recipe, workers, part)
     folder, planned = Path(out), jobs(recipe)
     digest = identify(folder, recipe)
-    if all(finished(folder, job, digest) for job in planned) and (done := _described(folder)):
-        return done
+    if is_claimed(folder) and all(finished(folder, job, digest) for job in planned):
+        done = _described(folder)
+        if done is not None:
+            return done
     plan = open_plan(recipe, data_root)
     sources = source_digests(plan)
     refuse_changed(folder, sources)
@@ -89,10 +91,7 @@ def _check_arguments(recipe: Recipe, workers: int, part: tuple[int, int]) -> Non
         raise InputError(f"--workers {workers}: give 1 or more")
     if not 1 <= part[0] <= part[1]:
         raise InputError(f"--part {part[0]}/{part[1]}: give i/n with i from 1 to n, such as 1/4")
-    if not jobs(recipe):
-        raise InputError(
-            f"{recipe.name}: all counts are 0; give counts.train, counts.val or counts.test"
-        )
+    recipe.check_samples()
 
 
 def _described(folder: Path) -> Dataset | None:

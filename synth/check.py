@@ -18,9 +18,10 @@ from synth.check_shard import Findings, check_shard
 from synth.errors import InputError
 from synth.finish import checksum, file_hash, hashed_files
 from synth.recipe import SPLITS, Recipe
-from synth.shards import Job, fingerprints, jobs, stored_recipe_hash
-from synth.store import read_info
+from synth.shards import Job, fingerprints, jobs, stored_recipe_hash, whole_markers
+from synth.store import agree, check_places, read_info
 
+_DISAGREES = "counts, shards and recipe differ; build the data set again"
 _DIFFERS = "annotations.json: differs from the labels in the shards"
 Shards = Sequence[tuple[Job, dict[str, Any]]]
 
@@ -57,16 +58,18 @@ def check(folder: str | Path, progress: bool = False, workers: int = 1) -> list[
 def _problems(
     path: Path, info: dict[str, Any], recipe: Recipe, progress: bool, workers: int
 ) -> list[str]:
-    planned = jobs(recipe)
-    problems = _file_faults(path, info, recipe) + _extra_files(path, recipe)
-    shards = list(zip(planned, info["shards"], strict=False))
-    if len(planned) != len(info["shards"]):
-        problems.append(f"dataset.json: lists {len(info['shards'])} shards, not {len(planned)}")
+    problems = _info_faults(path, info)
+    if not agree(info, recipe):
+        # Nobody knows which shards there ought to be, and the recipe may ask for any number.
+        return [*problems, f"dataset.json: {_DISAGREES}"]
+    problems += _file_faults(path, info, recipe) + _extra_files(path, recipe)
+    shards = list(zip(jobs(recipe), info["shards"], strict=True))
     problems += _shard_problems(path, recipe.size, shards, progress, workers)
     return problems + _fingerprint_faults(path, info, recipe) + _annotation_faults(path, recipe)
 
 
-def _file_faults(path: Path, info: dict[str, Any], recipe: Recipe) -> list[str]:
+def _info_faults(path: Path, info: dict[str, Any]) -> list[str]:
+    """What ``dataset.json`` says against itself."""
     faults = []
     if info["checksum"] != checksum(info):
         faults.append("dataset.json: was changed since it was built")
@@ -74,6 +77,11 @@ def _file_faults(path: Path, info: dict[str, Any], recipe: Recipe) -> list[str]:
         faults.append("dataset.json: was written anew since it was built")
     if info["recipe_hash"] != stored_recipe_hash(info["recipe"]):
         faults.append("dataset.json: the recipe was changed since the data set was built")
+    return faults
+
+
+def _file_faults(path: Path, info: dict[str, Any], recipe: Recipe) -> list[str]:
+    faults = []
     if sorted(info["files"]) != sorted(hashed_files(recipe)):
         faults.append("dataset.json: lists other files than the recipe gives")
     for name, digest in info["files"].items():
@@ -162,6 +170,9 @@ def _fingerprint_faults(path: Path, info: dict[str, Any], recipe: Recipe) -> lis
 def _annotation_faults(path: Path, recipe: Recipe) -> list[str]:
     """Whether ``annotations.json`` is what the shards' labels give."""
     try:
+        for job, marker in whole_markers(path, jobs(recipe)):
+            for entry in marker.samples:
+                check_places(path / job.name, entry)  # before as much is read as an index says
         with open(path / "annotations.json", "rb") as file:
             same = all(file.read(len(chunk)) == chunk for chunk in annotation_chunks(path, recipe))
             return [] if same and not file.read(1) else [_DIFFERS]

@@ -1,5 +1,6 @@
 """Is one shard what its marker and ``dataset.json`` say? Every byte, every sample."""
 
+import io
 import itertools
 import tarfile
 from collections.abc import Iterator
@@ -16,6 +17,18 @@ from synth.truncate import FRAME
 from synth.untrusted import decode_untrusted
 
 Places = dict[str, tuple[int, int]]
+
+
+class _Bounded(io.BufferedReader):
+    """A file that makes room for no more than it holds, whatever a tar header says of lengths."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(io.FileIO(path))
+        self._length = path.stat().st_size
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        left = max(self._length - self.tell(), 0)
+        return super().read(left if size is None or size < 0 else min(size, left))
 
 
 @dataclass
@@ -79,7 +92,7 @@ def _sample_hashes(file: Path, size: int, job: Job, marker: Marker, found: Findi
             hashes.append("" if sample is None else sample_hash(sample))
             if entry is not None and hashes[-1] and hashes[-1] != entry.hash:
                 found.faults.append(f"sample {name} was changed")
-    except (tarfile.TarError, EOFError, OSError, ValueError) as error:
+    except (tarfile.TarError, EOFError, OSError, ValueError, RecursionError) as error:
         found.faults.append(f"is no readable tar file ({error})")
     if len(hashes) != job.count:
         found.faults.append(f"holds {len(hashes)} samples, not {job.count}")
@@ -119,14 +132,17 @@ def _note_ids(sample: Sample, found: Findings) -> None:
 
 def _tar_samples(file: Path) -> Iterator[tuple[str, Places, dict[str, bytes]]]:
     """Name, place of each member, and content of each sample of a tar file, in order."""
-    with tarfile.open(file, "r:") as tar:
+    length = file.stat().st_size
+    with _Bounded(file) as stored, tarfile.open(fileobj=stored, mode="r:") as tar:
         for name, group in itertools.groupby(tar, key=lambda m: m.name.partition(".")[0]):
             places, members = {}, {}
             for member in group:
                 ending = member.name.partition(".")[2]
-                stream = tar.extractfile(member)
+                stream = tar.extractfile(member) if member.isreg() else None
                 if stream is None:
                     raise ValueError(f"{member.name} is no file")
+                if member.offset_data + member.size > length:
+                    raise ValueError(f"{member.name} is cut off")
                 places[ending] = (member.offset_data, member.size)
                 members[ending] = stream.read()
             yield name, places, members

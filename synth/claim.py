@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from synth.atomic import json_bytes, write_first
+from synth.atomic import json_bytes, write_bytes, write_first
 from synth.errors import InputError
 from synth.plan import Plan
 from synth.recipe import Recipe
@@ -15,11 +15,13 @@ from synth.shards import (
     first_difference,
     jobs,
     marker_path,
+    read_marker,
     recipe_hash,
     stored_recipe_hash,
 )
 
 _OURS = (".build-", ".tmp-")
+_NAMES = ("recipe.json", "dataset.json", "annotations.json", "contact_sheet.png", "README.md")
 
 
 def source_digests(plan: Plan) -> dict[str, str]:
@@ -32,7 +34,8 @@ def source_digests(plan: Plan) -> dict[str, str]:
 def identify(folder: Path, recipe: Recipe) -> str:
     """The hash that shards of the recipe bear in this folder: new, empty, or begun with it.
 
-    A folder begun with an earlier version, whose recipes had fewer keys, keeps its hash.
+    A folder begun with an earlier version, whose recipes had fewer keys, keeps its hash. Where
+    ``recipe.json`` is missing or damaged the finished shards say whose folder it is.
 
     Raises:
         InputError: the folder holds something else.
@@ -43,22 +46,52 @@ def identify(folder: Path, recipe: Recipe) -> str:
         return recipe_hash(recipe)
     except OSError as error:
         raise InputError(f"{folder}: no usable folder ({error.strerror}); choose another") from None
-    if known and "recipe.json" not in known:
-        raise InputError(
-            f"{folder}: holds something else ({known[0]}); choose a new or empty folder"
-        )
     if not known:
         return recipe_hash(recipe)
-    identity = read_identity(folder)
+    identity = _identity(folder)
+    if identity is None:
+        _check_shards(folder, known, recipe)
+        return recipe_hash(recipe)
     if not _is_same(identity["recipe"], recipe):
-        raise InputError(
-            f"{folder}: holds a data set of another recipe or seed; choose another folder"
-        )
-    own = {name for job in jobs(recipe) for name in (job.name, marker_path(folder, job).name)}
+        raise _of_another(folder)
+    own = _shard_files(recipe)
     extra = [name for name in known if name.startswith("shard-") and name not in own]
     if extra:
         raise InputError(f"{folder / extra[0]}: belongs to no shard of this recipe; remove it")
     return str(identity["recipe_hash"])
+
+
+def _check_shards(folder: Path, known: list[str], recipe: Recipe) -> None:
+    """Nothing, where the folder holds finished shards of the recipe and nothing foreign.
+
+    Raises:
+        InputError: it does not, or a shard is of another recipe.
+    """
+    own, digest = {*_NAMES, *_shard_files(recipe)}, recipe_hash(recipe)
+    foreign = [name for name in known if name not in own]
+    markers = (read_marker(folder, job) for job in jobs(recipe))
+    found = {marker.recipe_hash for marker in markers if marker is not None}
+    if found - {digest}:
+        raise _of_another(folder)
+    if not found and known == ["recipe.json"]:
+        raise InputError(
+            f"{folder}/recipe.json: is damaged, or of something else; remove it and run the same "
+            "command again, or choose another folder"
+        )
+    if foreign or not found:
+        first = (foreign or known)[0]
+        raise InputError(f"{folder}: holds something else ({first}); choose a new or empty folder")
+
+
+def _shard_files(recipe: Recipe) -> set[str]:
+    """Names of the tar files and markers of a recipe."""
+    return {name for job in jobs(recipe) for name in (job.name, marker_path(Path(), job).name)}
+
+
+def _of_another(folder: Path) -> InputError:
+    return InputError(
+        f"{folder}: holds a data set of another recipe or seed; choose another folder"
+    )
 
 
 def _is_same(stored: dict[str, Any], recipe: Recipe) -> bool:
@@ -69,14 +102,13 @@ def _is_same(stored: dict[str, Any], recipe: Recipe) -> bool:
 
 
 def refuse_changed(folder: Path, sources: dict[str, str]) -> None:
-    """Nothing, where the folder is new, or its shards are made from the same input.
+    """Nothing, where the folder says nothing of its input, or its shards are made from the same.
 
     Raises:
         InputError: a source has changed since the folder was begun.
     """
-    if not (folder / "recipe.json").is_file():
-        return
-    known = read_identity(folder)["sources"]
+    identity = _identity(folder)
+    known = identity["sources"] if identity else {}
     changed = first_difference(known, sources)
     if changed:
         raise InputError(
@@ -99,24 +131,50 @@ def claim(folder: Path, recipe: Recipe, sources: dict[str, str]) -> None:
         "recipe": recipe.model_dump(mode="json"),
     }
     identify(folder, recipe)
-    if not (folder / "recipe.json").is_file():
-        write_first(folder / "recipe.json", json_bytes(value, indent=1))
+    if not is_claimed(folder):
+        # What is damaged is written over; what somebody else wrote a moment ago is not.
+        damaged = (folder / "recipe.json").exists()
+        write = write_bytes if damaged else write_first
+        write(folder / "recipe.json", json_bytes(value, indent=1))
         identify(folder, recipe)  # somebody may have been faster
     refuse_changed(folder, sources)
+
+
+def is_claimed(folder: Path) -> bool:
+    """Whether the folder says of which recipe it is."""
+    return _identity(folder) is not None
+
+
+def is_data_set(folder: Path) -> bool:
+    """Whether the folder holds a data set, or one that is begun, as far as names tell."""
+    if not (folder / "recipe.json").is_file():
+        return False
+    return (folder / "dataset.json").is_file() or any(folder.glob("shard-*.json"))
 
 
 def read_identity(folder: Path) -> dict[str, Any]:
     """What ``recipe.json`` says: "recipe", "recipe_hash" and "sources".
 
     Raises:
-        InputError: it is damaged.
+        InputError: it is missing or damaged.
     """
-    path = folder / "recipe.json"
+    identity = _identity(folder)
+    if identity is None:
+        raise InputError(
+            f"{folder}/recipe.json: is missing or damaged; run the same build command again"
+        )
+    return identity
+
+
+def _identity(folder: Path) -> dict[str, Any] | None:
+    """`read_identity`, or None where ``recipe.json`` is missing or damaged."""
     try:
-        value = json.loads(path.read_bytes())
+        value = json.loads((folder / "recipe.json").read_bytes())
         recipe, sources = dict(value["recipe"]), dict(value.get("sources", {}))
         if value["recipe_hash"] != stored_recipe_hash(recipe):
-            raise ValueError
+            return None
+        if not all(isinstance(digest, str) for digest in sources.values()):
+            return None
         return {"recipe": recipe, "recipe_hash": value["recipe_hash"], "sources": sources}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        raise InputError(f"{path}: is damaged; choose another folder") from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None

@@ -10,12 +10,14 @@ from synth.cli_export import export
 from synth.cli_people import people
 from synth.cli_segmenter import segmenter
 from synth.cli_stats import stats
-from synth.errors import InputError
+from synth.errors import InputError, one_line
 
 if TYPE_CHECKING:
     from synth.recipe import Recipe
 
 _DATA_HELP = "Folder that paths in the recipe start from [default: HDEOCC_DATA]."
+# What ``synth.check`` says of a file that is not of the data set.
+_EXTRA = ": belongs to no "
 _PRESET_HELP = "Occlusion: ahp-valid, pcnet, hard, or part:NAME such as part:head."
 
 
@@ -122,16 +124,22 @@ def preview(recipe: str, out: Path, rows: int, split: str, **given: Any) -> None
     hdeocc synth preview people-quick --out people.png
     hdeocc synth preview my-photos.toml --split test --rows 20
     """
-    from synth.atomic import write_bytes
+    from synth.atomic import check_target, make_folder_of, write_bytes
     from synth.plan import make_sample, open_plan
     from synth.preview import sheet, to_png
+    from synth.recipe import SPLITS
 
+    check_target(out)
     chosen = _load(recipe, given["seed"], preset=given["preset"])
-    plan = open_plan(chosen, given["data"])
-    indices = [i for i in range(len(plan)) if plan.place_of(i)[0] == split][:rows]
-    if not indices:
+    counts = chosen.counts.model_dump()
+    if not counts[split]:
         raise InputError(f"{recipe}: has no {split} samples; choose another --split")
-    write_bytes(out, to_png(sheet([make_sample(plan, index) for index in indices])))
+    first = sum(counts[name] for name in SPLITS[: SPLITS.index(split)])
+    plan = open_plan(chosen, given["data"])
+    indices = range(first, first + min(rows, counts[split]))
+    picture = to_png(sheet([make_sample(plan, index) for index in indices]))
+    make_folder_of(out)
+    write_bytes(out, picture)
     click.echo(f"{out}: {len(indices)} {split} samples of {plan.recipe.name}")
 
 
@@ -158,11 +166,13 @@ def check(ctx: click.Context, folder: Path, workers: int) -> None:
         click.echo(f"{folder}: sound, {sum(info['counts'].values())} samples")
         return
     for problem in problems[:20]:
-        click.echo(problem, err=True)
+        click.echo(one_line(problem), err=True)
     if len(problems) > 20:
         click.echo(f"... and {len(problems) - 20} more", err=True)
     noun = "problem" if len(problems) == 1 else "problems"
-    remedy = "delete dataset.json and the shards named, then run the same build command again"
+    remedy = "delete dataset.json and the files named, then run the same build command again"
+    if all(_EXTRA in problem for problem in problems):
+        remedy = "move away or delete the files named"
     click.echo(f"{folder}: {len(problems)} {noun}; {remedy}", err=True)
     ctx.exit(2)
 

@@ -9,14 +9,15 @@ from synth.errors import InputError
 
 if TYPE_CHECKING:
     from synth.estimate import Measured, Projection
+    from synth.recipe import Recipe
 
 
 @click.command()
 @click.argument("recipe")
-@click.option("--count", type=click.IntRange(1), default=1_000_000, show_default=True)
-@click.option("--samples", type=click.IntRange(10), default=100, show_default=True,
+@click.option("--count", type=click.IntRange(1, 10**15), default=1_000_000, show_default=True)
+@click.option("--samples", type=click.IntRange(10, 10**6), default=100, show_default=True,
               help="How many to build and measure.")  # fmt: skip
-@click.option("--cores", type=click.IntRange(1), default=1, show_default=True)
+@click.option("--cores", type=click.IntRange(1, 10**9), default=1, show_default=True)
 @click.option("--core-hour", type=float, help="Price of a core hour, to add the cost.")
 @click.option("--tb-month", type=float, help="Price of a terabyte stored for a month.")
 @click.option("--data", type=click.Path(path_type=Path), help="Folder that recipe paths start at.")
@@ -35,17 +36,14 @@ def estimate(
     hdeocc synth estimate photos-small --count 100000000 --cores 512
     hdeocc synth estimate mine.toml --count 1000000 --core-hour 0.04 --tb-month 20
     """
-    import tempfile
-
-    from synth.estimate import measure, project
+    from synth.estimate import project
     from synth.recipe import load_recipe
 
     chosen = load_recipe(recipe)
     for name, price in (("--core-hour", core_hour), ("--tb-month", tb_month)):
         if price is not None and not 0 <= price < float("inf"):
             raise InputError(f"{name} {price}: give a price of 0 or more")
-    with tempfile.TemporaryDirectory(prefix="hdeocc-estimate-") as folder:
-        measured = measure(chosen, Path(folder), samples, str(data) if data else None)
+    measured = _measure(chosen, samples, str(data) if data else None)
     found = project(measured, count)
     click.echo("\n".join(_lines(chosen.name, chosen.size, measured, found, cores)))
     if core_hour is not None:
@@ -53,6 +51,26 @@ def estimate(
     if tb_month is not None:
         price = found.terabytes * tb_month
         click.echo(f"storing        {price:,.0f} a month at {tb_month:g} a terabyte")
+
+
+def _measure(recipe: "Recipe", samples: int, data_root: str | None) -> "Measured":
+    """Measure a build in the folder for temporary files, which is empty again afterwards."""
+    import tempfile
+
+    from synth.estimate import measure
+
+    remedy = "the environment variable TMPDIR names the folder for temporary files"
+    try:
+        held = tempfile.TemporaryDirectory(prefix="hdeocc-estimate-", ignore_cleanup_errors=True)
+    except OSError as error:
+        raise InputError(f"no folder for a small build ({error.strerror}); {remedy}") from None
+    with held as folder:
+        try:
+            return measure(recipe, Path(folder), samples, data_root)
+        except InputError as error:
+            if not error.message.startswith(folder):
+                raise
+            raise InputError(f"{error.message} ({remedy})") from None
 
 
 def _lines(

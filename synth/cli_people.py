@@ -25,15 +25,17 @@ def people(out: Path, count: int, size: int, seed: int, labels: str) -> None:
     import numpy as np
     from tqdm import tqdm
 
-    from synth.atomic import write_bytes
+    from synth.atomic import check_target, make_folder_of, write_bytes
     from synth.preview import crop_sheet, to_png
     from synth.source_specs import BuiltinPeople
     from synth.sources import builtin
 
+    check_target(out)
     source = builtin.BuiltinPeople(BuiltinPeople(source="builtin", seed=seed, pool=count))
     crops = []
     for number, person in enumerate(tqdm(source.ids(), "people", unit="person")):
         key = np.random.SeedSequence(seed, spawn_key=(number,))  # of the background
         crops.append(source.load(person, size, np.random.default_rng(key)))
+    make_folder_of(out)
     write_bytes(out, to_png(crop_sheet(crops, _COLUMNS, labels == "yes")))
     click.echo(f"{out}: {count} people of seed {seed}")

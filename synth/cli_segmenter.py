@@ -1,5 +1,6 @@
 """``hdeocc synth segmenter``: networks that give imperfect masks of people they have not seen."""
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +54,7 @@ def segmenter(
     from synth.recipe import load_recipe
 
     chosen = load_recipe(recipe)
+    chosen.check_samples()
     if measure == "yes":
         click.echo(_measure(chosen, data))
         return
@@ -67,7 +69,8 @@ def segmenter(
         below = f"{found.below_half:.0%} below 0.5"
         click.echo(f"IoU with the visible mask, {found.count} {split} samples: mean "
                    f"{found.mean:.3f}, median {found.quantiles['50']:.3f}, {below}")  # fmt: skip
-    click.echo(f'\n[initial]\nkind = "segmenter"\nnetworks = "{out.resolve()}"')
+    networks = json.dumps(str(out.resolve()), ensure_ascii=False)
+    click.echo(f'\n[initial]\nkind = "segmenter"\nnetworks = {networks}')
 
 
 def _train(recipe: "Recipe", out: Path, data: Path | None, given: dict[str, Any]) -> "Card":

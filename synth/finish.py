@@ -13,6 +13,8 @@ from synth.atomic import atomic_file, write_bytes, write_json
 from synth.card import card
 from synth.claim import read_identity
 from synth.codec import canonical
+from synth.errors import without_file
+from synth.images import DETAILS
 from synth.plan import Plan
 from synth.recipe import SPLITS, Recipe
 from synth.shards import SCHEMA, Job, Marker, fingerprints, jobs, whole_markers
@@ -74,7 +76,7 @@ def _describe(folder: Path, plan: Plan) -> dict[str, Any]:
         rows.append(_shard(job, marker))
         late.update(marker.skipped)
         missed += marker.missed
-    skipped = [{"file": r.file, "reason": r.reason} for r in plan.rejected()]
+    skipped = [{"file": r.file, "reason": without_file(r.reason)} for r in plan.rejected()]
     skipped += [{"file": key, "reason": late[key]} for key in sorted(late)]
     prints = fingerprints(folder, plan.recipe)
     return {
@@ -109,9 +111,8 @@ def _shard(job: Job, marker: Marker) -> dict[str, Any]:
 
 
 def _reason(skipped: dict[str, str]) -> str:
-    """The reason without the path that it may begin with, so that equal ones count together."""
-    head, colon, rest = skipped["reason"].partition(": ")
-    return rest if colon and ("/" in head or "\\" in head) else skipped["reason"]
+    """The reason without what is the file's own, so that equal ones count together."""
+    return skipped["reason"].partition(DETAILS)[0]
 
 
 def _versions() -> dict[str, str]:

@@ -5,15 +5,18 @@ uninitialised memory, so sizes and sums are checked here before anything is allo
 """
 
 import errno
+import io
 import os
+import re
 import warnings
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import cv2
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 from pycocotools import mask as coco_mask
 
 from synth.errors import InputError, MachineError
@@ -24,8 +27,16 @@ T = TypeVar("T")
 # What the machine, not the file, is to blame for.
 _FAULTS = (errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ESTALE, errno.ETIMEDOUT)
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
+_JPEGS = ("JPEG", "MPO")
 _ORIENTATION = 0x0112
+# Begins what differs between files with one fault: whoever counts reasons cuts it off.
+DETAILS = " [decoder: "
 _END_OF_JPEG = b"\xff\xd9"
+# Of a JPEG: markers but those that restart a scan; frames in Huffman codes; a scan; the end.
+_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
+_FRAMES, _SCAN, _END, _RESTART = (0xC0, 0xC1, 0xC2), 0xDA, 0xD9, 0xD0
+_NOISE = np.random.default_rng(0).integers(0, 255, (8, 256), np.uint8)  # no 255, so no marker
+_LARGEST_JPEG = 4 * MAX_PIXELS
 _AS_STORED = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
 # pycocotools walks outlines at five points a pixel; a longer outline is no person's.
 _MAX_OUTLINE = 1_000_000
@@ -50,7 +61,11 @@ def _turned(path: Path, image: Image.Image) -> bool:
 
 
 def checked_size(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
-    """`image_size` of a picture that was decoded to its end, JPEGs coarsely: a truncated one shows.
+    """`image_size` of a picture that was decoded to its end, JPEGs coarsely.
+
+    A truncated picture is refused, also a JPEG that was cut and closed again with the mark of its
+    end, which decoders fill up with grey. Not noticed: wrong bytes that still decode, and a
+    progressive JPEG that lacks whole scans, which is only less sharp.
 
     Raises:
         InputError: as `read_rgb`.
@@ -58,10 +73,75 @@ def checked_size(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> 
     with _open(Path(path)) as image:
         _check_pixels(Path(path), image, max_pixels)
         width, height = image.size
-        image.draft(None, (1, 1))
-        _guard(Path(path), image.load)
+        _guard(Path(path), lambda: _decode_to_the_end(Path(path), image))
         turned = _turned(Path(path), image)
     return (width, height) if turned else (height, width)
+
+
+def _decode_to_the_end(path: Path, image: Image.Image) -> None:
+    """Raise whatever the decoder does, or OSError, where a picture lacks a part.
+
+    A decoder that meets a marker in a JPEG's scan is silent and fills up with grey; behind a scan
+    that is complete it passes over whatever comes before the next marker. So the marker is put off.
+    Where all is one scan, zeros without a marker follow: a scan that needs more runs out of data.
+    Of several scans the last must give the same picture with noise behind it.
+    """
+    content = _jpeg_bytes(path) if image.format in _JPEGS else b""
+    frame, ends = _scans(content)
+    if frame not in _FRAMES or not ends:
+        image.draft(None, (1, 1))
+        image.load()
+    elif len(ends) == 1:
+        with _jpeg(content[: ends[0]] + bytes(16)) as padded:  # decoders read 8 ahead
+            padded.draft(None, (1, 1))
+            padded.load()
+    else:
+        whole = content[: ends[-1]].rstrip(b"\xff")  # which may fill up before a marker
+        with _jpeg(whole + _noise(whole)) as noisy:
+            if zlib.crc32(image.tobytes()) != zlib.crc32(noisy.tobytes()):
+                raise OSError("the picture ends before its last row")
+
+
+def _jpeg(content: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(content), formats=["JPEG"])
+
+
+def _jpeg_bytes(path: Path) -> bytes:
+    size = path.stat().st_size
+    if size > _LARGEST_JPEG:
+        raise InputError(f"{path}: is a JPEG of {size} bytes; save it anew or remove it")
+    return path.read_bytes()
+
+
+def _scans(content: bytes) -> tuple[int, list[int]]:
+    """The kind of a JPEG's frame, 0 where there is none, and where the data of each scan ends.
+
+    A last scan without a marker behind it has no end.
+    """
+    ends: list[int] = []
+    frame, in_scan, place = 0, False, 2
+    while marker := _MARKER.search(content, place):
+        kind = content[marker.end() - 1]
+        if in_scan:
+            ends.append(marker.start())
+        if kind == _END:
+            break
+        if 0xC0 <= kind <= 0xCF and kind not in (0xC4, 0xC8, 0xCC):  # tables are no frames
+            frame = kind
+        in_scan = kind == _SCAN
+        place = marker.end() + int.from_bytes(content[marker.end() : marker.end() + 2], "big")
+    else:
+        ends = [] if in_scan else ends
+    return frame, ends
+
+
+def _noise(scan: bytes) -> bytes:
+    """What a scan that is not complete takes for its data, restarts included, and the end."""
+    last = max((scan.rfind(bytes((255, _RESTART + i))), i) for i in range(8))
+    first = last[1] + 1 if last[0] > scan.rfind(bytes((255, _SCAN))) else 0
+    restarts = [bytes((255, _RESTART + (first + i) % 8)) for i in range(8)]
+    pieces = [noise.tobytes() + mark for noise, mark in zip(_NOISE, restarts, strict=True)]
+    return b"".join(pieces) + _END_OF_JPEG
 
 
 def read_rgb(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> np.ndarray:
@@ -109,8 +189,9 @@ def _plain_jpeg(path: Path, max_pixels: int) -> np.ndarray | None:
         if _guard(path, lambda: image.getexif().get(_ORIENTATION, 1)) != 1:
             return None
         shape = (image.height, image.width, 3)
-    content = _guard(path, path.read_bytes)
-    if not content.endswith(_END_OF_JPEG):
+    content = _guard(path, lambda: _jpeg_bytes(path))
+    frame, ends = _scans(content)  # a stray marker would be passed over with a complaint
+    if frame not in _FRAMES or ends[-1:] != [len(content) - 2]:
         return None
     pixels = cv2.imdecode(np.frombuffer(content, np.uint8), _AS_STORED)
     return pixels if pixels is not None and pixels.shape == shape else None
@@ -127,25 +208,47 @@ def read_mask(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> np.
 
     An alpha channel that varies is the mask. Otherwise pixels of at least half the full range
     belong to it; where none is that bright (0/1 masks, label maps), every pixel that is not 0.
+    Of a palette the colours count, not their order: greys as above, else all that is not black.
 
     Raises:
-        InputError: as `read_rgb`.
+        InputError: as `checked_size`, or a palette without a black background.
     """
-    image = _decode(Path(path), max_pixels)
+    image = _decode(Path(path), max_pixels, to_the_end=True)
     if image.mode == "P":
-        return np.asarray(np.asarray(image.convert("RGB")).max(axis=2) > 0)
+        return _palette_mask(Path(path), image)
     if image.mode in ("LA", "RGBA", "PA"):
         alpha = np.asarray(image.getchannel("A"))
         if alpha.min() != alpha.max():
             return np.asarray(alpha >= 128)
         image = image.convert("L" if image.mode == "LA" else "RGB")
     values = np.asarray(image.convert("RGB") if image.mode == "CMYK" else image)
-    grey = values.max(axis=2) if values.ndim == 3 else values
+    return _bright(values.max(axis=2) if values.ndim == 3 else values)
+
+
+def _bright(grey: np.ndarray) -> np.ndarray:
     if grey.dtype == np.bool_:
         return np.array(grey)
     half = 128 if grey.max(initial=0) <= 255 else 32768
     least = half if grey.max(initial=0) >= half else 1
     return np.asarray(grey >= least)
+
+
+def _palette_mask(path: Path, image: Image.Image) -> np.ndarray:
+    indices = np.asarray(image)
+    places = np.full(256, -1)
+    places[indices.ravel()] = np.arange(indices.size)
+    used = np.flatnonzero(places >= 0)
+    colours = np.asarray(image.convert("RGB")).reshape(-1, 3)[places[used]]
+    values, grey = colours.max(axis=1), bool((colours == colours[:, :1]).all())
+    belongs = _bright(values) if grey else values > 0
+    # By convention the first colour is the background; that of a few labels may also be white.
+    strange = len(used) > 2 and not grey and used[0] == 0 and belongs[0]
+    if len(used) > 1 and (belongs.all() or strange):
+        raise InputError(
+            f"{path}: has a palette in which no black background is seen; save the mask as a grey "
+            "picture, 255 in it and 0 around it"
+        )
+    return np.isin(np.arange(256), used[belongs])[indices]
 
 
 def read_labels(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> np.ndarray:
@@ -178,9 +281,11 @@ def _open(path: Path) -> Image.Image:
     return _guard(path, start)
 
 
-def _decode(path: Path, max_pixels: int) -> Image.Image:
+def _decode(path: Path, max_pixels: int, to_the_end: bool = False) -> Image.Image:
     with _open(path) as image:
         _check_pixels(path, image, max_pixels)
+        if to_the_end and image.format in _JPEGS:  # of other formats what follows finds out
+            checked_size(path, max_pixels)
         return _guard(path, lambda: _upright(image))
 
 
@@ -208,14 +313,24 @@ def _guard(path: Path, step: Callable[[], T]) -> T:
         ) from None
     except MemoryError:
         raise _fault(path, "out of memory") from None
+    except InputError:
+        raise
     # Pillow's parsers raise OSError, SyntaxError, struct.error, IndexError ... on broken files.
     except Exception as error:
         if isinstance(error, OSError) and error.errno in _FAULTS:
             raise _fault(path, os.strerror(error.errno)) from None
-        text = str(error).splitlines()[0][:80] if str(error) else type(error).__name__
         raise InputError(
-            f"{path}: cannot be decoded ({text}); repair, replace or remove the file"
+            f"{path}: cannot be decoded; repair, replace or remove the file{DETAILS}{_said(error)}]"
         ) from None
+
+
+def _said(error: Exception) -> str:
+    """What a decoder said, without the path that it may name."""
+    if isinstance(error, UnidentifiedImageError):
+        return "of no known format"
+    if isinstance(error, OSError) and error.errno:
+        return os.strerror(error.errno)
+    return str(error).splitlines()[0][:80] if str(error) else type(error).__name__
 
 
 def _fault(path: Path, reason: str) -> MachineError:

@@ -15,14 +15,21 @@ from synth.source_specs import ALL as SOURCE_SPECS
 from synth.source_specs import OccluderSpec, PeopleSpec
 
 SPLITS = ("train", "val", "test")
+# Every shard of a data set is in memory while it is built, and all lie in one folder.
+MOST_SAMPLES, MOST_SHARDS = 1_000_000_000, 1_000_000
 
 
 class Counts(Strict):
     """Samples of each split."""
 
-    train: int = Field(ge=0)
-    val: int = Field(ge=0)
-    test: int = Field(ge=0)
+    train: int = Field(ge=0, le=MOST_SAMPLES)
+    val: int = Field(ge=0, le=MOST_SAMPLES)
+    test: int = Field(ge=0, le=MOST_SAMPLES)
+
+    @property
+    def total(self) -> int:
+        """Samples of all splits."""
+        return self.train + self.val + self.test
 
 
 class Splits(Strict):
@@ -60,6 +67,19 @@ class Recipe(Strict):
     occlusion: Occlusion = Occlusion()
     initial: Initial = Initial()
 
+    @model_validator(mode="after")
+    def _few_enough_shards(self) -> "Recipe":
+        if self.counts.total > MOST_SHARDS * self.shard_size:
+            raise ValueError(_too_many(self.counts.total, self.shard_size))
+        return self
+
+    def check_samples(self) -> None:
+        """Raise InputError where the recipe asks for no samples at all."""
+        if not self.counts.total:
+            raise InputError(
+                f"{self.name}: all counts are 0; give counts.train, counts.val or counts.test"
+            )
+
     def with_changes(
         self, seed: int | None = None, count: int | None = None, preset: str | None = None
     ) -> "Recipe":
@@ -69,7 +89,7 @@ class Recipe(Strict):
         also makes it three composites of each val and test person.
 
         Raises:
-            InputError: no samples, or no such preset.
+            InputError: no samples, more than a data set may hold, or no such preset.
         """
         changes: dict[str, object] = {} if seed is None else {"seed": seed}
         if preset is not None:
@@ -77,7 +97,8 @@ class Recipe(Strict):
             if preset == "ahp-valid":
                 changes["splits"] = self.splits.model_copy(update={"per_person": 3})
         if count is not None:
-            changes["counts"] = _scaled(self.counts, count)
+            self.check_samples()
+            changes["counts"] = _scaled(self.counts, count, self.shard_size)
         return self.model_copy(update=changes)
 
 
@@ -89,13 +110,23 @@ def _with_preset(occlusion: Occlusion, preset: str) -> Occlusion:
     return Occlusion.model_validate(occlusion.model_dump() | values | {"preset": preset})
 
 
-def _scaled(counts: Counts, total: int) -> Counts:
-    before = counts.train + counts.val + counts.test
-    if total < 1 or before < 1:
+def _scaled(counts: Counts, total: int, shard_size: int) -> Counts:
+    if total < 1:
         raise InputError(f"--count {total}: a data set needs at least one sample")
-    test = round(total * counts.test / before)
-    val = min(round(total * counts.val / before), total - test)
+    if total > min(MOST_SAMPLES, MOST_SHARDS * shard_size):
+        raise InputError(f"--count {total}: {_too_many(total, shard_size)}")
+    test = round(total * counts.test / counts.total)
+    val = min(round(total * counts.val / counts.total), total - test)
     return Counts(train=total - val - test, val=val, test=test)
+
+
+def _too_many(total: int, shard_size: int) -> str:
+    if total > MOST_SAMPLES:
+        return f"a data set holds at most {MOST_SAMPLES} samples; build several with other seeds"
+    return (
+        f"{total} samples in shards of {shard_size} are more than {MOST_SHARDS} shards; give a "
+        f"shard_size of {-(-total // MOST_SHARDS)} or more"
+    )
 
 
 _PARTS = (Recipe, Counts, Splits, Occlusion, Histogram, Initial)

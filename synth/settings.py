@@ -1,14 +1,17 @@
 """Settings in TOML files: strict models, files found by path or bundled name, one-line errors."""
 
+import math
+import os
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic_core import PydanticCustomError
 
 from synth.errors import InputError
 
@@ -20,6 +23,10 @@ class Strict(BaseModel):
 
 
 Model = TypeVar("Model", bound=Strict)
+# TOML promises no larger whole number, and no setting needs a larger number of any kind.
+_LARGEST = 2**63 - 1
+_DEEPEST = 20
+_UNKNOWN = "unknown_kind"
 
 
 def hint(name: str, known: Iterable[str], otherwise: str = "there are") -> str:
@@ -61,7 +68,7 @@ class Library(Generic[Model]):
         """
         path, names = Path(name_or_path), self.bundled()
         if path.suffix == ".toml":
-            if not path.is_file():
+            if not os.path.isfile(path):  # unlike pathlib's, of names of any length
                 known = ", ".join(names)
                 raise InputError(
                     f"{path}: no such {self.kind} file; give a .toml file or one of: {known}"
@@ -78,11 +85,13 @@ class Library(Generic[Model]):
     def parse(self, text: str, where: str) -> Model:
         """Settings from TOML text; ``where`` names it in errors."""
         try:
-            return self.model.model_validate(tomllib.loads(text))
+            return self.model.model_validate(_document(text))
         except tomllib.TOMLDecodeError as error:
             raise InputError(f"{where}: not valid TOML: {error}; mend that line") from None
         except ValidationError as error:
             raise InputError(f"{where}: {self._first_fault(error)}") from None
+        except ValueError as error:
+            raise InputError(f"{where}: {error}; see the bundled {self.kind}s") from None
 
     def _first_fault(self, error: ValidationError) -> str:
         # A misspelt key is also a missing one; the misspelling says more.
@@ -95,9 +104,57 @@ class Library(Generic[Model]):
             return f"unknown key {key}; {meant}"
         if fault["type"] == "missing":
             return f"key {key} is missing; add it ({where})"
+        if fault["type"] == _UNKNOWN:
+            return f"{key}.{fault['msg']}"
         if not key or fault["type"] == "value_error":
             return str(fault["msg"]).removeprefix("Value error, ")
         return f"{key}: {fault['msg'].lower()} (got {str(fault.get('input'))[:60]}); change it"
+
+
+def tagged(key: str, models: Iterable[type[BaseModel]]) -> BeforeValidator:
+    """What says, before a union is told apart by ``key``, which kinds there are."""
+    names = [str(get_args(model.model_fields[key].annotation)[0]) for model in models]
+
+    def check(given: Any) -> Any:
+        if not isinstance(given, dict) or given.get(key) in names:
+            return given
+        said = f"{key} is missing; add it (there are: {', '.join(names)})"
+        if key in given:
+            name = str(given[key])[:60]
+            said = f"{key}: no {name!r}; {hint(name, names)}"
+        raise PydanticCustomError(_UNKNOWN, "{said}", {"said": said})
+
+    return BeforeValidator(check)
+
+
+def _document(text: str) -> dict[str, Any]:
+    """What TOML text holds.
+
+    Raises:
+        ValueError: it is no TOML (``TOMLDecodeError``), or holds what no setting can be.
+    """
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        raise
+    except RecursionError:
+        raise ValueError("is nested too deeply") from None
+    except ValueError:  # of a number with more digits than Python reads
+        raise ValueError("holds a number that is too large") from None
+    waiting: list[tuple[str, Any, int]] = [("", document, 0)]
+    while waiting:
+        key, value, depth = waiting.pop()
+        if depth > _DEEPEST:
+            raise ValueError("is nested too deeply")
+        if isinstance(value, dict):
+            waiting += [(name, inner, depth + 1) for name, inner in value.items()]
+        elif isinstance(value, list):
+            waiting += [(key, inner, depth + 1) for inner in value]
+        elif isinstance(value, str) and "\0" in value:
+            raise ValueError(f"{key} holds a null character")
+        elif isinstance(value, int | float) and _LARGEST < abs(value) < math.inf:
+            raise ValueError(f"{key} is a number that is too large")
+    return document
 
 
 def keys_of(models: Iterable[type[BaseModel]]) -> frozenset[str]:
@@ -107,7 +164,7 @@ def keys_of(models: Iterable[type[BaseModel]]) -> frozenset[str]:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")  # some editors put a mark in front
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); check the path") from None
     except UnicodeDecodeError:

@@ -1,25 +1,29 @@
 """One shard: a tar file of samples (WebDataset layout) and the marker that says it is finished.
 
 The marker ``shard-00000.json`` is written after the tar file has its name, so a shard with a
-marker is whole. It holds where each member lies, so that reading needs no scan.
+marker is whole. It holds where each member lies, so that reading needs no scan, and ends in a seal:
+the SHA-256 of all before it. A marker without a true seal counts as none.
 """
 
 import hashlib
-import json
 import tarfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from synth.atomic import atomic_file, write_json
+from pydantic import TypeAdapter
+
+from synth.atomic import atomic_file, json_bytes, write_bytes
 from synth.codec import canonical, combined_hash, encode, sample_hash
-from synth.errors import InputError
+from synth.errors import InputError, without_file
 from synth.recipe import SPLITS, Recipe
 from synth.sample import Sample
 
 SCHEMA = 1
 _BLOCK = 512
+_SEAL = b', "seal": "'
+_END = b'"}\n'
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,9 @@ class Marker:
     skipped: dict[str, str] = field(default_factory=dict)
     sources: dict[str, str] = field(default_factory=dict)
     missed: int = 0
+
+
+_FORM = TypeAdapter(Marker)
 
 
 def recipe_hash(recipe: Recipe) -> str:
@@ -139,11 +146,11 @@ def write_shard(
         digest,
         fingerprint,
         tuple(entries),
-        skipped(),
+        {name: without_file(reason) for name, reason in skipped().items()},
         sources or {},
         missed,
     )
-    write_json(marker_path(folder, job), asdict(marker))
+    write_bytes(marker_path(folder, job), sealed(asdict(marker)))
 
 
 def _add(file: IO[bytes], sample_id: str, ending: str, content: bytes) -> tuple[int, int]:
@@ -162,21 +169,23 @@ def _close(file: IO[bytes]) -> None:
     file.write(b"\0" * (-file.tell() % tarfile.RECORDSIZE))
 
 
+def sealed(marker: dict[str, Any]) -> bytes:
+    """The content of a marker's file; a seal that it has already is left out."""
+    body = json_bytes({key: value for key, value in marker.items() if key != "seal"})
+    body = body.removesuffix(b"}\n")
+    return body + _SEAL + hashlib.sha256(body).hexdigest().encode() + _END
+
+
 def read_marker(folder: Path, job: Job) -> Marker | None:
-    """The marker of a shard; None where there is none, or it cannot be read."""
+    """The marker of a shard; None where there is none, or it is not what was once written."""
     try:
-        return parse_marker(json.loads(marker_path(folder, job).read_bytes()))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        content = marker_path(folder, job).read_bytes()
+        body, _, seal = content.rpartition(_SEAL)
+        if seal != hashlib.sha256(body).hexdigest().encode() + _END:
+            return None
+        return _FORM.validate_json(body + b"}", strict=True)
+    except (OSError, ValueError):
         return None
-
-
-def parse_marker(value: dict[str, Any]) -> Marker:
-    """A marker from its JSON form; KeyError or TypeError where something is missing."""
-    samples = tuple(
-        Entry(s["id"], s["hash"], {k: (int(v[0]), int(v[1])) for k, v in s["members"].items()})
-        for s in value["samples"]
-    )
-    return Marker(**{**value, "samples": samples})
 
 
 def finished(

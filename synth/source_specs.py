@@ -6,9 +6,9 @@ Paths are relative to the data root, or absolute. Every kind of entry has one re
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
-from synth.settings import Strict
+from synth.settings import Strict, tagged
 
 Share = Annotated[float, Field(ge=0, le=1)]
 # Every id of a source is in memory: ten million are about a gigabyte.
@@ -19,7 +19,8 @@ LabelSet = Literal["lip", "atr", "pascal-parts"]
 class Entry(Strict):
     """What every entry has: how often it is drawn from, beside the others."""
 
-    weight: float = Field(1.0, gt=0, allow_inf_nan=False)
+    model_config = ConfigDict(allow_inf_nan=False)
+    weight: float = Field(1.0, ge=1e-6, le=1e6)
 
 
 class Selection(Entry):
@@ -31,7 +32,7 @@ class Selection(Entry):
         min_piece: smallest share of the mask that its largest connected piece must be.
     """
 
-    min_area: float = Field(2500, ge=0, allow_inf_nan=False)
+    min_area: float = Field(2500, ge=0)
     max_border_contact: Share = 0.05
     min_piece: Share = 0.9
 
@@ -118,7 +119,7 @@ class FolderPeople(Pairs):
     masks: str
     parsings: str | None = None
     labels: LabelSet = "lip"
-    min_area: float = Field(100, ge=0, allow_inf_nan=False)
+    min_area: float = Field(100, ge=0)
     max_border_contact: Share = 1.0
     min_piece: Share = 0.0
 
@@ -135,6 +136,10 @@ class RgbaPeople(Selection):
     max_border_contact: Share = 0.15
 
 
+_PEOPLE = (
+    BuiltinPeople, CocoPeople, CcpPeople, LipPeople, AtrPeople, PascalPartPeople, AhpPeople,
+    FolderPeople, RgbaPeople,
+)  # fmt: skip
 PeopleSpec = Annotated[
     BuiltinPeople
     | CocoPeople
@@ -146,6 +151,7 @@ PeopleSpec = Annotated[
     | FolderPeople
     | RgbaPeople,
     Field(discriminator="source"),
+    tagged("source", _PEOPLE),
 ]
 
 
@@ -167,7 +173,7 @@ class CocoOccluders(Entry):
     source: Literal["coco"]
     annotations: str
     images: str
-    min_area: float = Field(2500, ge=0, allow_inf_nan=False)
+    min_area: float = Field(2500, ge=0)
     max_border_contact: Share = 0.02
     min_piece: Share = 0.95
     max_intrusion: float = Field(0.10, ge=0)
@@ -190,17 +196,16 @@ class RgbaOccluders(Entry):
     source: Literal["rgba"]
     path: str
     category: str = "thing"
-    min_area: float = Field(400, ge=0, allow_inf_nan=False)
+    min_area: float = Field(400, ge=0)
 
 
+_OCCLUDERS = (BuiltinOccluders, CocoOccluders, FolderOccluders, RgbaOccluders)
 OccluderSpec = Annotated[
     BuiltinOccluders | CocoOccluders | FolderOccluders | RgbaOccluders,
     Field(discriminator="source"),
+    tagged("source", _OCCLUDERS),
 ]
 
-ALL = (
-    BuiltinPeople, CocoPeople, CcpPeople, LipPeople, AtrPeople, PascalPartPeople, AhpPeople,
-    FolderPeople, RgbaPeople, BuiltinOccluders, CocoOccluders, FolderOccluders, RgbaOccluders,
-)  # fmt: skip
+ALL = (*_PEOPLE, *_OCCLUDERS)
 # The keys of an entry that hold paths.
 PATH_KEYS = ("path", "annotations", "images", "masks", "parsings", "stems")

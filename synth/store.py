@@ -89,7 +89,7 @@ class Split(Sequence[Sample]):
         entry = self._entries(job)[place - (job.first - self._jobs[0].first)]
         path, wanted = self.folder / job.name, f"{self._jobs[0].first + place:06d}"
         try:
-            _check_places(path, entry)
+            check_places(path, entry)
             members = read_members(path, entry)
             sample = decode_untrusted(members)
             _check_identity(sample, wanted, job.split, self.size)
@@ -128,7 +128,7 @@ class Dataset:
             recipe = Recipe.model_validate(info["recipe"])
         except ValidationError as error:
             raise _damaged(path / "dataset.json", error) from None
-        if not _agree(info, recipe):
+        if not agree(info, recipe):
             raise InputError(
                 f"{path}/dataset.json: counts, shards and recipe differ; build the data set again"
             )
@@ -196,7 +196,7 @@ def _damaged(path: Path, error: ValidationError) -> InputError:
     return InputError(f"{path}: is damaged ({key}); build the data set again")
 
 
-def _agree(info: dict[str, Any], recipe: Recipe) -> bool:
+def agree(info: dict[str, Any], recipe: Recipe) -> bool:
     """Whether counts and shards are those of the recipe; a long list is made of no one's word."""
     counts = recipe.counts.model_dump()
     wanted = sum(-(-count // recipe.shard_size) for count in counts.values())
@@ -211,7 +211,7 @@ def _has_size(folder: Path, shard: dict[str, Any]) -> bool:
     return path.is_file() and path.stat().st_size == shard["bytes"]
 
 
-def _check_places(path: Path, entry: Entry) -> None:
+def check_places(path: Path, entry: Entry) -> None:
     size = path.stat().st_size
     for ending, (offset, length) in entry.members.items():
         if offset < 0 or length < 0 or offset + length > size:

@@ -1,6 +1,8 @@
 """The folder of an export: it appears whole, and what is no export is never overwritten."""
 
+import json
 import os
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +15,16 @@ from synth.errors import InputError
 from synth.store import Dataset
 
 MARKER = "export.json"
+# The files of an export besides its README and marker, by format; all else is somebody's own.
+_SPLIT, _PNG = "(train|val|test)", r"\d+\.png"
+_PICTURES = rf"(images|clean)/{_SPLIT}/{_PNG}"
+FILES = {
+    "coco": rf"{_PICTURES}|annotations/instances_{_SPLIT}\.json",
+    "cocoa": rf"{_PICTURES}|annotations/COCO_amodal_{_SPLIT}\.json",
+    "kins": rf"{_PICTURES}|annotations/instances_{_SPLIT}\.json",
+    "folder": rf"(image|clean|parsing|amodal|modal|occluder|initial)/{_PNG}|samples\.csv",
+    "parquet": rf"{_SPLIT}\.parquet",
+}
 
 
 @dataclass(frozen=True)
@@ -59,7 +71,9 @@ def new_export(out: Path, kind: str, dataset: Dataset, splits: Sequence[str]) ->
     Raises:
         InputError: ``out`` holds something that is no export, or the file system refused.
     """
-    out = Path(os.path.abspath(out))
+    if "\0" in str(out):
+        raise InputError(f"{out}: is not the name of a folder; give another --out")
+    out = Path(os.path.realpath(out))
     _refuse_foreign(out)
     _clean_leftovers(out)
     # Two exports to one place must not take each other's files away.
@@ -103,12 +117,41 @@ def _swap(new: Path, out: Path, old: Path) -> None:
 
 
 def _refuse_foreign(out: Path) -> None:
-    if out == Path.cwd():  # it would be replaced under the feet of whoever stands in it
-        raise InputError(f"{out}: is the current folder; name a new one as --out")
-    if not out.exists() or (out / MARKER).is_file():
+    # It would be replaced under the feet of whoever stands in it.
+    if out in (Path.cwd(), *Path.cwd().parents):
+        raise InputError(f"{out}: is or holds the current folder; name a new one as --out")
+    if not os.path.lexists(out):
         return
     if not out.is_dir():
         raise InputError(f"{out}: is a file, not a folder; give another --out")
-    held = sorted(path.name for path in out.iterdir())
-    if held:
-        raise InputError(f"{out}: holds something else ({held[0]}); give a new or empty --out")
+    pattern = _known(out)
+    foreign = next((name for name in _names(out) if not pattern.fullmatch(name)), None)
+    if foreign is not None:
+        raise InputError(
+            f"{out}: holds something else ({foreign}), which no export wrote; move it away, or "
+            "give a new or empty --out"
+        )
+
+
+def _known(out: Path) -> re.Pattern[str]:
+    """What the names of the files in a folder may be for it to be replaced."""
+    try:
+        value = json.loads((out / MARKER).read_bytes())
+        files = FILES[value["format"]]
+        ours = isinstance(value["fingerprint"], str) and isinstance(value["splits"], dict)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        ours = False
+    return re.compile(rf"README\.md|{re.escape(MARKER)}|{files}" if ours else r"(?!)")
+
+
+def _names(out: Path) -> Iterator[str]:
+    """Every file in a folder, links and what is no file among them, relative to it."""
+
+    def unread(error: OSError) -> None:
+        raise InputError(f"{error.filename}: cannot be looked into; give another --out")
+
+    for folder, inner, files in os.walk(out, onerror=unread):
+        inner.sort()
+        links = [name for name in inner if os.path.islink(os.path.join(folder, name))]
+        for name in sorted([*files, *links]):
+            yield Path(folder, name).relative_to(out).as_posix()

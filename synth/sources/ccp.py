@@ -11,10 +11,20 @@ from synth.errors import InputError
 from synth.images import checked_size, read_rgb
 from synth.parsing import label
 from synth.sources.base import PersonCrop, Rejection, Source
-from synth.sources.ccp_labels import CARRIED, SHOE, SKIN, SUIT, code_table, to_lip
+from synth.sources.ccp_labels import (
+    CARRIED,
+    CCP_TO_LIP,
+    SHOE,
+    SKIN,
+    SUIT,
+    code_table,
+    to_lip,
+)
 from synth.sources.content import watched
 from synth.sources.crop import crop_person, mask_edges
+from synth.sources.files import file_fault
 from synth.sources.mat import read_mat
+from synth.sources.names import name_fault, reason_of, shown
 from synth.sources.scan import Scan, scan
 from synth.sources.select import hidden_between
 from synth.sources.shapes import border_contact, main_piece
@@ -66,7 +76,7 @@ class CcpPeople(Source):
         stems = sorted({path.stem for path in files})
         rules = {"include_accessories": self._carry}
         everything = [root / "label_list.mat", *files]
-        found = scan("ccp-1", rules, root, everything, lambda: self._examine(stems), self._photo)
+        found = scan("ccp-2", rules, root, everything, lambda: self._examine(stems), self._photo)
         if not found.kept:
             bad = found.rejected
             first = f"first: {bad[0].file}: {bad[0].reason}" if bad else "no photos"
@@ -76,18 +86,22 @@ class CcpPeople(Source):
     def _examine(self, stems: list[str]) -> tuple[list[str], list[Rejection]]:
         kept, rejected = [], []
         for stem in watched(stems, "looking through ccp"):
-            reason = self._fault(stem)
-            if reason is None:
+            fault = self._fault(stem)
+            if fault is None:
                 kept.append(stem)
             else:
-                rejected.append(Rejection(f"photos/{stem}.jpg", reason))
+                name = fault[0].relative_to(self._root).as_posix()
+                rejected.append(Rejection(shown(name), fault[1]))
         return kept, rejected
 
     def _photo(self, stem: str) -> Path:
         return self._root / "photos" / f"{stem}.jpg"
 
+    def _labels(self, stem: str) -> Path:
+        return self._root / _LABELS / f"{stem}.mat"
+
     def _codes(self, stem: str) -> np.ndarray:
-        path = self._root / _LABELS / f"{stem}.mat"
+        path = self._labels(stem)
         labels = read_mat(path, "groundtruth")
         if labels.ndim != 2 or labels.dtype.kind not in "ui" or labels.size == 0:
             raise InputError(f"{path}: groundtruth is no label map; download it again")
@@ -98,22 +112,29 @@ class CcpPeople(Source):
         # MATLAB stores columns: the transpose of what lies there is a plain picture.
         return cv2.LUT(cv2.transpose(labels.T), self._codes_of_bytes)
 
-    def _fault(self, stem: str) -> str | None:
-        if not self._photo(stem).is_file():
-            return "photo is missing; download it or remove its labels"
+    def _fault(self, stem: str) -> tuple[Path, str] | None:
+        """The file at fault and what is the matter with it, or None."""
+        photo, labels = self._photo(stem), self._labels(stem)
+        reason = name_fault(stem)
+        if reason is not None:
+            return photo, reason
+        for path, other in ((photo, "its labels"), (labels, "its photo")):
+            reason = file_fault(path)
+            if reason is not None:
+                return path, f"{reason}; download it or remove {other}"
+        path = photo
         try:
-            size = checked_size(self._photo(stem))
-        except InputError:
-            return "photo is unreadable; download it again or remove it"
-        try:
+            size = checked_size(photo)
+            path = labels
             codes = self._codes(stem)
-        except InputError:
-            return "labels are missing or unreadable; download them again or remove the photo"
+        except InputError as error:
+            return path, reason_of(error, path)
         if codes.shape != size:
-            return "labels are not of the photo's size; download both again"
+            return labels, "labels are not of the photo's size; download both again"
         # Coarse is enough to judge by, and nine times faster over a thousand photos.
         step = max(1, min(codes.shape) // _COARSE)
-        return label_fault(codes[::step, ::step], self._carry)
+        reason = label_fault(codes[::step, ::step], self._carry)
+        return None if reason is None else (photo, reason)
 
     def ids(self) -> list[str]:
         return list(self._kept)
@@ -174,7 +195,14 @@ def _count(codes: np.ndarray, wanted: list[int]) -> int:
 
 def _label_table(path: Path) -> np.ndarray:
     entries = [np.ravel(entry) for entry in np.ravel(read_mat(path, "label_list"))]
+    names = [str(entry[0]).strip() if entry.size else "" for entry in entries]
     try:
-        return code_table([str(entry[0]).strip() if entry.size else "" for entry in entries])
+        table = code_table(names)
     except KeyError as error:
         raise InputError(f"{path}: {error} is no label of CCP; download the list again") from None
+    if len(set(names)) < len(CCP_TO_LIP):
+        raise InputError(
+            f"{path}: names {len(set(names))} of the {len(CCP_TO_LIP)} labels of CCP; "
+            "download the list again"
+        )
+    return table

@@ -87,7 +87,7 @@ class CocoPeople(_Annotations):
         def early(annotation: Entry) -> str | None:
             return value_fault(annotation, spec) or keypoint_fault(annotation, spec.keypoints)
 
-        self._select("coco-people-1", spec, early)
+        self._select("coco-people-2", spec, early)
 
     def _candidates(self) -> Iterable[Entry]:
         return (a for a in super()._candidates() if a["category_id"] in self._classes)
@@ -127,7 +127,7 @@ class CocoOccluders(_Annotations):
                 return "class is not included by the recipe"
             return value_fault(annotation, spec)
 
-        self._select("coco-occluders-1", spec, early)
+        self._select("coco-occluders-2", spec, early)
 
     def load(self, occluder_id: str, size: int, rng: np.random.Generator) -> Cutout:
         annotation = self._kept[occluder_id]

@@ -18,7 +18,8 @@ import numpy as np
 from synth.errors import InputError
 from synth.images import MAX_PIXELS, checked_size, decode_rle, read_rgb
 from synth.sources.coco_values import Entry, Id, identity, whole
-from synth.sources.names import shown
+from synth.sources.files import file_fault, listed_fault
+from synth.sources.names import reason_of, shown
 
 # The parsed file takes about twice its size in memory.
 _MAX_BYTES = 2 << 30
@@ -47,7 +48,8 @@ class CocoFile:
         self.categories = {key: str(c["name"]) for key, c in tables["categories"].items()}
         licences = data.get("licenses")
         entries = licences if isinstance(licences, list) else []
-        self._licences = {identity(e.get("id")): e for e in entries if isinstance(e, dict)}
+        known = {identity(e.get("id")): e for e in entries if isinstance(e, dict)}
+        self._licences = {key: entry for key, entry in known.items() if key is not None}
         self._photo_faults: dict[Id, str | None] = {}
         self._by_image: dict[Id, list[Entry]] = defaultdict(list)
         for annotation in self.annotations.values():
@@ -124,12 +126,13 @@ class CocoFile:
     def _picture_fault(self, image: Entry, path: Path) -> str | None:
         if image["height"] * image["width"] > MAX_PIXELS:
             return f"photo is above the limit of {MAX_PIXELS} pixels; scale it down or remove it"
-        if not os.path.isfile(path):  # unlike pathlib's, of names of any length
-            return "photo is missing; download it or remove it from the annotation file"
+        fault = file_fault(path)
+        if fault is not None:
+            return f"photo {fault}; download it or remove it from the annotation file"
         try:
             size = checked_size(path)
-        except InputError:
-            return "photo is unreadable; repair it or remove it from the annotation file"
+        except InputError as error:
+            return f"photo {reason_of(error, path)}"
         if size != (image["height"], image["width"]):
             return "photo is not of the size its annotations are for; restore the original"
         return None
@@ -165,7 +168,8 @@ class CocoFile:
     def credit(self, annotation: Entry) -> dict[str, Any]:
         """File, source urls and licence of the photo, as far as the annotation file knows them."""
         image = self.images[annotation["image_id"]]
-        licence = self._licences.get(identity(image.get("license")), {})
+        key = identity(image.get("license"))
+        licence = {} if key is None else self._licences.get(key, {})
         found = {
             "file": image["file_name"],
             "coco_url": image.get("coco_url"),
@@ -195,22 +199,19 @@ def _inside(name: str) -> bool:
 
 
 def _read_json(path: Path) -> Any:
+    fault = listed_fault(path, "annotation file", "annotations")
+    if fault is not None:
+        raise InputError(f"{path}: {fault}")
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise InputError(
                 f"{path}: is larger than {_MAX_BYTES >> 30} GB; keep the annotations that have "
                 "masks of the classes you use, or split it"
             )
-        if path.exists() and not path.is_file():
-            raise InputError(f"{path}: is no file; check `annotations` in the recipe")
         text = path.read_text(encoding="utf-8-sig")
         # Half a surrogate pair is valid JSON, but no text that could be written again.
         halves = "\\ud" in text or "\\uD" in text
         return json.loads(text, object_hook=_without_halves if halves else _packed)
-    except FileNotFoundError:
-        raise InputError(
-            f"{path}: no such annotation file; check `annotations` in the recipe"
-        ) from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); check the path") from None
     except (ValueError, RecursionError) as error:

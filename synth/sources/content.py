@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from synth.atomic import make_folder_of, write_bytes
 from synth.errors import InputError
+from synth.sources.files import file_fault
 
 # A bar shows only where there is something to wait for.
 _PATIENCE_SECONDS = 2.0
@@ -95,6 +96,8 @@ def watched(items: Sequence[T], what: str) -> Iterator[T]:
 
 
 def _file_hash(path: Path) -> str:
+    if file_fault(path) is not None:
+        return _GONE  # to open a pipe is to wait for a writer
     try:
         with open(path, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from synth import source_specs as specs
 from synth.errors import InputError
-from synth.images import checked_size, read_mask, read_rgb
+from synth.images import checked_size, read_mask, read_rgb, read_rgba
 from synth.sources.base import Cutout, PersonCrop, Source
 from synth.sources.crop import crop_person
 from synth.sources.cutouts import cut_out
@@ -21,6 +22,10 @@ from synth.sources.select import AreaLimit, Limits, shape_fault
 
 # A smaller mask is a slip of the pen, not an object.
 _OCCLUDER = AreaLimit(100)
+_WITH_ALPHA = ("RGBA", "PA")
+_COLOURED = ("RGB", "CMYK", "YCbCr", *_WITH_ALPHA)
+# Lossy formats may tint a grey by a few levels.
+_TINT = 8
 _AHP_LICENCE = "Amodal Human Perception: annotations CC BY 4.0, non-commercial research only"
 
 
@@ -48,7 +53,7 @@ class FolderPeople(Source):
             data_root / spec.stems if spec.stems else None,
         )
         rules = spec.model_dump(exclude={"weight", *specs.PATH_KEYS}) | matched.roles()
-        found = keep("folder-people-1", rules, matched, lambda f: _fault(f, spec, self._labels))
+        found = keep("folder-people-2", rules, matched, lambda f: _fault(f, spec, self._labels))
         self._files = {stem: matched.found[stem] for stem in found.kept}
         self.photos = found.photos
         self.rejected, self.digest = list(found.rejected), found.digest
@@ -79,7 +84,7 @@ class FolderOccluders(Source):
         self._category = spec.category
         matched = match(data_root / spec.images, data_root / spec.masks)
         rules = matched.roles()
-        found = keep("folder-occluders-1", rules, matched, lambda f: _fault(f, _OCCLUDER, None))
+        found = keep("folder-occluders-2", rules, matched, lambda f: _fault(f, _OCCLUDER, None))
         self._files = {stem: matched.found[stem] for stem in found.kept}
         self.photos = found.photos
         self.rejected, self.digest = list(found.rejected), found.digest
@@ -114,6 +119,10 @@ def _fault(files: Trio, limits: Limits, labels: LabelSet | None) -> tuple[Path, 
         return files.partner, "mask is not of its photo's size; export it at the same size"
     if not mask.any():
         return files.partner, "mask is empty; draw it or remove the pair"
+    if _in_colour(files.partner):
+        return files.partner, "is a colour picture; save the mask as a grey or palette picture"
+    if mask.all():
+        return files.partner, "mask covers the whole photo; draw what is around as 0, or remove it"
     reason = shape_fault(mask, limits)
     if reason is not None:
         return files.partner, reason
@@ -121,6 +130,20 @@ def _fault(files: Trio, limits: Limits, labels: LabelSet | None) -> tuple[Path, 
         return None
     reason = _parsing_fault(labels.read(files.extra), mask)
     return None if reason is None else (files.extra, reason)
+
+
+def _in_colour(path: Path) -> bool:
+    """Whether a picture that `read_mask` reads by its channels is no grey one, but a photo, say."""
+    with Image.open(path) as image:
+        mode = image.mode
+    if mode not in _COLOURED:
+        return False
+    if mode in _WITH_ALPHA:
+        alpha = read_rgba(path)[:, :, 3]
+        if alpha.min() != alpha.max():
+            return False  # then the alpha is the mask
+    channels = read_rgb(path)
+    return bool((np.ptp(channels, axis=2) > _TINT).any())
 
 
 def _parsing_fault(codes: np.ndarray, mask: np.ndarray) -> str | None:

@@ -66,7 +66,7 @@ class LabelledPeople(Source):
         matched = match(data_root / spec.images, data_root / spec.parsings, stems=stems)
         rules = spec.model_dump(exclude={"weight", *specs.PATH_KEYS}) | matched.roles()
         judge = partial(_fault, kind=spec.source, spec=spec, carried=self._carry)
-        found = keep(f"{spec.source}-people-1", rules, matched, judge)
+        found = keep(f"{spec.source}-people-2", rules, matched, judge)
         self._files = {stem: matched.found[stem] for stem in found.kept}
         self.photos = found.photos
         self.rejected, self.digest = list(found.rejected), found.digest

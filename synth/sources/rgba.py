@@ -19,8 +19,8 @@ from synth.images import read_rgba
 from synth.sources.base import Cutout, PersonCrop, Rejection, Source
 from synth.sources.crop import cut, mask_edges, person_square, resize_mask
 from synth.sources.cutouts import shrunk
-from synth.sources.names import name_fault, shown
-from synth.sources.pairs import pictures
+from synth.sources.names import name_fault, reason_of, shown
+from synth.sources.pairs import Stems, pictures
 from synth.sources.scan import scan
 from synth.sources.select import AreaLimit, Limits, area_fault, edge_fault, piece_fault
 
@@ -41,7 +41,7 @@ class _Cutouts(Source):
         super().__init__()
         self.name = "rgba"
         self._root = Path(os.path.abspath(folder))
-        listed = _listed(self._root)
+        listed, unread = _listed(self._root)
         paths = [path for twins in listed.values() for path in twins]
         rules = [limits.min_area, limits.max_border_contact, limits.min_piece]
         found = scan(
@@ -52,13 +52,16 @@ class _Cutouts(Source):
             partial(_examine, self._root, listed, limits),
             lambda identity: listed[identity][0],
         )
+        self.rejected = [*unread, *found.rejected]
         if not found.kept:
-            first = next(iter(found.rejected), None)
-            why = f"; first: {first.file}: {first.reason}" if first else ""
-            raise InputError(f"{self._root}: holds no usable picture with transparency{why}")
+            first = next(iter(self.rejected), None)
+            why = f"first: {first.file}: {first.reason}" if first else "it holds no picture"
+            raise InputError(
+                f"{self._root}: holds no usable picture with transparency ({why}); "
+                "give cut-outs as PNG or WebP with alpha"
+            )
         self._files = {identity: listed[identity][0] for identity in found.kept}
-        self.photos = found.photos
-        self.rejected, self.digest = list(found.rejected), found.digest
+        self.photos, self.digest = found.photos, found.digest
 
     def ids(self) -> list[str]:
         return list(self._files)
@@ -79,7 +82,7 @@ class RgbaPeople(_Cutouts):
     """People by the path of their cut-out; the rng also draws the background."""
 
     def __init__(self, spec: specs.RgbaPeople, data_root: Path) -> None:
-        super().__init__("rgba-people-1", data_root / spec.path, spec)
+        super().__init__("rgba-people-2", data_root / spec.path, spec)
 
     def load(self, person_id: str, size: int, rng: np.random.Generator) -> PersonCrop:
         from synth.people.backgrounds import draw_background
@@ -103,7 +106,7 @@ class RgbaOccluders(_Cutouts):
     """Things by the path of their cut-out; what lies in no folder is of the recipe's category."""
 
     def __init__(self, spec: specs.RgbaOccluders, data_root: Path) -> None:
-        super().__init__("rgba-occluders-1", data_root / spec.path, AreaLimit(spec.min_area))
+        super().__init__("rgba-occluders-2", data_root / spec.path, AreaLimit(spec.min_area))
         self._category = spec.category
 
     def load(self, occluder_id: str, size: int, rng: np.random.Generator) -> Cutout:
@@ -113,21 +116,25 @@ class RgbaOccluders(_Cutouts):
         return Cutout(_bled(rgba), category, self._origin(occluder_id))
 
 
-def _listed(root: Path) -> dict[str, tuple[Path, ...]]:
-    """The pictures by id, sorted; a folder that a link leads back to is passed over."""
-    found = pictures(root)
+def _listed(root: Path) -> tuple[Stems, list[Rejection]]:
+    """The pictures by id, sorted, and what is not read; a link that leads back is passed over."""
+    folders = {"": pictures(root)}
     real = Path(os.path.realpath(root))
     for folder in sorted(path for path in root.iterdir() if path.is_dir()):
         own = Path(os.path.realpath(folder))
         if not folder.name.startswith(".") and own not in (real, *real.parents):
-            for stem, paths in pictures(folder).items():
-                found[f"{folder.name}/{stem}"] = paths
-    return dict(sorted(found.items()))
+            folders[f"{folder.name}/"] = pictures(folder)
+    found = {f"{at}{stem}": p for at, one in folders.items() for stem, p in one.found.items()}
+    unread = [
+        Rejection(shown(path.relative_to(root).as_posix()), reason)
+        for one in folders.values()
+        for some in one.unread.values()
+        for path, reason in some
+    ]
+    return dict(sorted(found.items())), unread
 
 
-def _examine(
-    root: Path, listed: dict[str, tuple[Path, ...]], limits: Limits
-) -> tuple[list[str], list[Rejection]]:
+def _examine(root: Path, listed: Stems, limits: Limits) -> tuple[list[str], list[Rejection]]:
     kept, rejected = [], []
     for identity, (path, *twins) in listed.items():
         reason = name_fault(identity) or _fault(path, limits)
@@ -145,7 +152,7 @@ def _fault(path: Path, limits: Limits) -> str | None:
     try:
         alpha = read_rgba(path)[:, :, 3]
     except InputError as error:
-        return error.message.removeprefix(f"{path}: ")
+        return reason_of(error, path)
     solid = alpha >= _SOLID
     if not solid.any():
         return "is transparent everywhere; export it again"

@@ -3,6 +3,7 @@
 Its bytes depend on the data set alone: no dates, no random names.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +13,17 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from synth.atomic import make_folder_of, write_json, write_text
+from synth.atomic import check_target, json_bytes, make_folder_of, write_together
+from synth.claim import is_data_set
+from synth.errors import InputError
 from synth.occlusion_spec import Histogram
 from synth.stats import collect, pictures, plots
 from synth.stats.collect import HEIGHT_BINS, IOU_BINS, SHARE_BINS, SIZE_BINS, Collected
 from synth.store import Dataset
 
 _ROWS = 20
+# In the JSON file: what tells it from files of others.
+_MADE_BY, _OURS = "made_by", "hdeocc synth stats"
 
 
 @dataclass(frozen=True)
@@ -36,14 +41,36 @@ def write_stats(dataset: Dataset, out: Path, progress: bool = True) -> Collected
     The JSON file has the page's name with the ending .json.
 
     Raises:
-        InputError: a sample cannot be read, or the file system refused.
+        InputError: a sample cannot be read, the place is taken by something else or lies in a data
+            set, or the file system refused; both files are then as they were.
     """
+    numbers = out.with_suffix(".json")
+    for path in (out, numbers):
+        check_target(path)
+    _refuse_taken(dataset, out, numbers)
     found = collect.collect(dataset, progress)
-    text = render(dataset, found)
+    told = {_MADE_BY: _OURS} | collect.summary(dataset, found)
+    page = render(dataset, found).encode()
     make_folder_of(out)
-    write_json(out.with_suffix(".json"), collect.summary(dataset, found), indent=1)
-    write_text(out, text)
+    write_together({numbers: json_bytes(told, indent=1), out: page})
     return found
+
+
+def _refuse_taken(dataset: Dataset, out: Path, numbers: Path) -> None:
+    for folder in out.resolve().parents:
+        if folder == dataset.path.resolve() or is_data_set(folder):
+            raise InputError(f"{out}: lies in the data set {folder}; give another --out")
+    if not numbers.exists():
+        return
+    try:
+        ours = json.loads(numbers.read_bytes())[_MADE_BY] == _OURS
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        ours = False
+    if not ours:
+        raise InputError(
+            f"{numbers}: would be written over, but is not of an earlier page; move it away or "
+            "give another --out"
+        )
 
 
 def render(dataset: Dataset, found: Collected) -> str:

@@ -19,7 +19,7 @@ from synth.lock import Lock, build_lock
 from synth.plan import Plan, make_sample
 from synth.recipe import Recipe
 from synth.sample import Sample
-from synth.shards import jobs, recipe_hash, stored_recipe_hash
+from synth.shards import jobs, recipe_hash, sealed, stored_recipe_hash
 from synth.store import Dataset
 from tests.synth.scenarios import files_of
 from tests.synth.tiny import ROOT, leftovers, tiny_recipe, write_tiny
@@ -207,7 +207,7 @@ def test_a_shard_made_from_other_input_is_refused(data: Path, tmp_path: Path) ->
     path = tmp_path / "shard-00002.json"
     marker = json.loads(path.read_bytes())
     marker["sources"]["occluders folder"] = "0" * 64
-    path.write_text(json.dumps(marker))
+    path.write_bytes(sealed(marker))
     with pytest.raises(InputError, match="shard-00002.tar: was made before .*occluders folder"):
         build(tiny_recipe(), tmp_path, data, progress=False)
 
@@ -237,7 +237,7 @@ def test_a_folder_of_an_earlier_version_is_gone_on_with(
     for path in tmp_path.glob("shard-*.json"):
         marker = json.loads(path.read_bytes()) | {"recipe_hash": identity["recipe_hash"]}
         del marker["sources"], marker["missed"]
-        path.write_text(json.dumps(marker))
+        path.write_bytes(sealed(marker))
     assert built(tiny_recipe(), tmp_path, data).fingerprint == reference.fingerprint
     assert check(tmp_path) == []
     assert built(tiny_recipe(), tmp_path, data / "gone").fingerprint == reference.fingerprint

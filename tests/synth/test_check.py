@@ -1,7 +1,11 @@
 """The check finds what is broken, and nothing where nothing is."""
 
+import io
 import json
 import os
+import subprocess
+import sys
+import tarfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,9 +22,9 @@ from synth.occlusion_spec import Occlusion
 from synth.plan import Plan, make_sample, open_plan
 from synth.recipe import parse_recipe
 from synth.sample import Sample
-from synth.shards import jobs, recipe_hash, write_shard
+from synth.shards import jobs, recipe_hash, sealed, stored_recipe_hash, write_shard
 from synth.store import Dataset
-from tests.synth.tiny import RECIPE, labels_of, tiny_recipe, write_tiny
+from tests.synth.tiny import RECIPE, ROOT, labels_of, tiny_recipe, write_tiny
 
 
 @pytest.fixture(scope="module")
@@ -242,3 +246,106 @@ def test_no_data_set_is_a_problem(tmp_path: Path) -> None:
     assert "holds no data set" in check(tmp_path)[0]
     (tmp_path / "dataset.json").write_text('{"schema": 1, "recipe": 5}')
     assert "damaged" in check(tmp_path)[0]
+
+
+LIMITED = """
+import resource, sys
+from pathlib import Path
+from synth.check import check
+size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (size + (1 << 28),) * 2)
+resource.setrlimit(resource.RLIMIT_CPU, (20, 20))
+print(*check(sys.argv[1]), sep="\\n")
+"""
+
+
+def check_in_little_room(folder: Path) -> list[str]:
+    if not Path("/proc/self/statm").exists():
+        pytest.skip("reads its size from /proc")
+    threads = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS")}
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED, str(folder)],
+        cwd=ROOT, env={**os.environ, **threads}, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout.splitlines()
+
+
+def write_info(folder: Path, info: dict) -> None:
+    """A ``dataset.json`` that agrees with itself."""
+    info["recipe_hash"] = stored_recipe_hash(info["recipe"])
+    info["checksum"] = checksum(info)
+    (folder / "dataset.json").write_text(json.dumps(info, indent=1, ensure_ascii=False) + "\n")
+
+
+def test_counts_of_a_million_shards_are_refused_at_once(copy: Path) -> None:
+    info = json.loads((copy / "dataset.json").read_bytes())
+    info["recipe"]["counts"]["train"] = info["counts"]["train"] = 3_999_000  # a million shards
+    write_info(copy, info)
+    assert check_in_little_room(copy) == [
+        "dataset.json: counts, shards and recipe differ; build the data set again"
+    ]
+
+
+def test_a_shard_that_is_not_listed_is_a_problem_beside_others(copy: Path) -> None:
+    info = json.loads((copy / "dataset.json").read_bytes())
+    info["shards"].pop()
+    (copy / "dataset.json").write_text(json.dumps(info, indent=1, ensure_ascii=False) + "\n")
+    assert check(copy) == [
+        "dataset.json: was changed since it was built",
+        "dataset.json: counts, shards and recipe differ; build the data set again",
+    ]
+
+
+@pytest.mark.parametrize("place", [[0, 10**15], [10**15, 5], [0, 10**10], [-1, 5]])
+def test_nothing_is_read_on_the_word_of_an_index(copy: Path, place: list[int]) -> None:
+    path = copy / "shard-00000.json"
+    marker = json.loads(path.read_bytes())
+    marker["samples"][0]["members"]["json"] = place
+    del marker["seal"]
+    path.write_bytes(sealed(marker))
+    problems = check_in_little_room(copy)
+    assert "shard-00000.tar: sample 000000 does not lie where the index says" in problems
+    assert (
+        "annotations.json: cannot be compared with the shards "
+        "(the index has its json outside the shard)" in problems
+    )
+
+
+def header(kind: bytes, size: bytes) -> bytes:
+    """The header of a tar file's member of a kind, which claims a size."""
+    content = bytearray(tarfile.TarInfo("000000.json").tobuf(tarfile.USTAR_FORMAT)[:512])
+    content[156:157], content[124:136] = kind, size.rjust(12, b"\0")
+    content[148:156] = b" " * 8
+    content[148:156] = b"%06o\0 " % sum(content)
+    return bytes(content)
+
+
+HUGE = b"\x80" + (10**15).to_bytes(11, "big")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (header(b"0", HUGE), "000000.json is cut off"),
+        (header(b"0", b"77777777777\0"), "000000.json is cut off"),
+        (header(b"L", HUGE), "no readable tar file"),
+        (header(b"x", HUGE), "no readable tar file"),
+        (header(b"1", b"0\0"), "000000.json is no file"),
+        (header(b"2", b"0\0"), "000000.json is no file"),
+        (header(b"L", b"0\0") * 3000, "no readable tar file"),
+    ],
+)
+def test_tar_headers_that_lie_are_faults_of_their_shard(
+    copy: Path, content: bytes, words: str
+) -> None:
+    shard = copy / "shard-00000.tar"
+    old = shard.read_bytes()
+    new = io.BytesIO(old)
+    new.write(content)
+    shard.write_bytes(new.getvalue())
+    info = json.loads((copy / "dataset.json").read_bytes())
+    info["shards"][0]["bytes"] = len(new.getvalue())
+    write_info(copy, info)
+    problems = check_in_little_room(copy)
+    assert any(p.startswith("shard-00000.tar: ") and words in p for p in problems), problems

@@ -58,7 +58,7 @@ def test_check_lists_problems_with_exit_code_2(toml: Path, data: Path, tmp_path:
     checked = run("check", tmp_path)
     assert checked.exit_code == 2
     assert "shard-00001.tar: is missing" in checked.output
-    assert "problems; delete dataset.json and the shards named" in checked.output.splitlines()[-1]
+    assert "problems; delete dataset.json and the files named" in checked.output.splitlines()[-1]
     (tmp_path / "dataset.json").unlink()
     assert run("build", toml, "--out", tmp_path, "--data", data, "--count", 12).exit_code == 0
     assert run("check", tmp_path).exit_code == 0

@@ -300,7 +300,7 @@ def test_a_relative_folder_is_found_but_not_the_current_one(
     monkeypatch.chdir(tmp_path)
     export(dataset, "folder", Path("a/../b"), progress=False)
     assert (tmp_path / "b/export.json").is_file()
-    with pytest.raises(InputError, match="is the current folder; name a new one"):
+    with pytest.raises(InputError, match="is or holds the current folder; name a new one"):
         export(dataset, "folder", Path("."), progress=False)
 
 

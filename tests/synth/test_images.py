@@ -171,6 +171,54 @@ def test_masks_of_every_habit(tmp_path: Path) -> None:
         np.testing.assert_array_equal(read, MASK, err_msg=path.name)
 
 
+WHITE, BLACK, RED, GREEN = (255, 255, 255), (0, 0, 0), (200, 0, 0), (0, 90, 0)
+
+
+def palette_mask(
+    path: Path, indices: np.ndarray, colours: tuple[tuple[int, int, int], ...]
+) -> Path:
+    image = Image.fromarray(indices.astype(np.uint8)).convert("P")
+    image.putdata(indices.ravel().tolist())
+    image.putpalette([value for colour in colours for value in colour])
+    image.save(path)
+    return path
+
+
+def test_of_a_palette_the_colours_count_not_their_order(tmp_path: Path) -> None:
+    path, inside = tmp_path / "a.png", MASK.astype(np.uint8)
+    three = inside + np.roll(inside, 1, axis=0) * inside  # two labels within the mask
+    for indices, colours in (
+        (inside, (BLACK, WHITE)),
+        (1 - inside, (WHITE, BLACK)),
+        (inside, (BLACK, RED)),
+        (1 - inside, (RED, BLACK)),
+        (inside, ((10, 10, 10), (220, 220, 220))),
+        (inside, (BLACK, (1, 1, 1))),
+        (three, (BLACK, RED, GREEN)),
+        (1 - inside, ((240, 240, 240), (9, 9, 9))),
+    ):
+        read = read_mask(palette_mask(path, indices, colours))
+        np.testing.assert_array_equal(read, MASK, err_msg=str(colours))
+    # As in a grey or coloured picture of the same pixels: what is white belongs to the mask.
+    read = read_mask(palette_mask(path, inside, (WHITE, BLACK)))
+    np.testing.assert_array_equal(read, read_mask(save(~MASK, tmp_path / "grey.png")))
+
+
+def test_a_palette_whose_background_nobody_knows_is_refused(tmp_path: Path) -> None:
+    inside = MASK.astype(np.uint8)
+    three = inside + np.roll(inside, 1, axis=0) * inside
+    for indices, colours in (
+        (inside, (WHITE, RED)),
+        (inside, (RED, GREEN)),
+        (three, (WHITE, RED, BLACK)),
+        (three, (WHITE, RED, GREEN)),
+    ):
+        path = palette_mask(tmp_path / "a.png", indices, colours)
+        with pytest.raises(InputError, match="a.png: has a palette .* save the mask as a grey"):
+            read_mask(path)
+    assert read_mask(palette_mask(tmp_path / "full.png", 0 * inside, (WHITE, RED))).all()
+
+
 def test_labels_are_numbers_not_colours(tmp_path: Path) -> None:
     labels = np.arange(20, dtype=np.uint8).reshape(4, 5)
     palette = Image.fromarray(labels).convert("P")
@@ -271,7 +319,20 @@ def test_any_json_decodes_or_is_refused(segmentation: object) -> None:
     assert mask.shape == (4, 5) and mask.dtype == np.bool_
 
 
-@pytest.mark.parametrize("fault", [MemoryError(), OSError(errno.EIO, "x"), OSError(errno.EMFILE, "x")])
+def test_what_a_decoder_said_names_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"no picture")
+    with pytest.raises(InputError) as caught:
+        read_rgb(tmp_path / "a.png")
+    reason = caught.value.message.removeprefix(f"{tmp_path}/a.png: ")
+    assert reason == (
+        "cannot be decoded; repair, replace or remove the file [decoder: of no known format]"
+    )
+
+
+FAULTS = [MemoryError(), OSError(errno.EIO, "x"), OSError(errno.EMFILE, "x")]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_of_the_machine_is_not_the_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Exception
 ) -> None:

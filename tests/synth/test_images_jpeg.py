@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
+from synth import images
 from synth.errors import InputError
-from synth.images import MAX_PIXELS, _plain_jpeg, read_rgb
+from synth.images import MAX_PIXELS, _plain_jpeg, checked_size, read_mask, read_rgb
 
 
 def scene(height: int = 90, width: int = 70) -> np.ndarray:
@@ -98,6 +99,88 @@ def test_cut_off_photos_are_refused(tmp_path: Path, progressive: bool) -> None:
         path.write_bytes(content[:end])
         with pytest.raises(InputError, match=r"a\.jpg"):
             read_rgb(path)
+
+
+PACKED: list[dict[str, Any]] = [
+    {}, {"optimize": True}, {"restart_marker_blocks": 4}, {"quality": 98, "subsampling": 0},
+    {"progressive": True}, {"progressive": True, "quality": 90, "subsampling": 0},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize("options", PACKED, ids=str)
+def test_photos_that_were_cut_and_closed_again_are_refused(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], mode: str, options: dict[str, Any]
+) -> None:
+    path = tmp_path / "a.jpg"
+    Image.fromarray(scene(300, 400)).convert(mode).save(path, **options)
+    content = path.read_bytes()
+    assert checked_size(path) == (300, 400)
+    for ends in (content + b"\0" * 40, content[:-2] + b"\xff\xff" + content[-2:]):
+        path.write_bytes(ends)
+        assert checked_size(path) == (300, 400)
+    for share in (0.34, 0.5, 0.8, 0.97):
+        path.write_bytes(content[: int(len(content) * share)] + images._END_OF_JPEG)
+        with pytest.raises(InputError, match=r"a\.jpg: cannot be decoded; repair.* .decoder: "):
+            checked_size(path)
+        if mode == "L":
+            with pytest.raises(InputError, match=r"a\.jpg: cannot be decoded"):
+                read_mask(path)
+    assert capfd.readouterr().err == ""
+
+
+def test_real_photos_are_complete_and_known_to_be_cut(real_data: Path, tmp_path: Path) -> None:
+    found = [
+        sorted((real_data / name).glob("*.jpg")) for name in ("ccp/photos", "coco_people/images")
+    ]
+    path, kept = tmp_path / "a.jpg", 0
+    for photo in (photo for files in found for photo in files[:: max(1, len(files) // 10)]):
+        assert checked_size(photo)
+        content = photo.read_bytes()
+        path.write_bytes(content[: len(content) // 3] + images._END_OF_JPEG)
+        with pytest.raises(InputError, match="cannot be decoded"):
+            checked_size(path)
+        with Image.open(photo) as image:
+            image.save(path, progressive=True)
+        assert checked_size(path)
+        content = path.read_bytes()
+        path.write_bytes(content[: len(content) // 3] + images._END_OF_JPEG)
+        try:
+            kept += bool(checked_size(path))  # one that was cut just between two scans
+        except InputError as error:
+            assert "cannot be decoded" in error.message
+    assert kept <= 1
+
+
+def test_markers_without_end_take_no_time(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.jpg")
+    content = path.read_bytes()
+    path.write_bytes(content[:-2] + b"\xff" * 2_000_000 + b"\0")
+    with pytest.raises(InputError, match="cannot be decoded"):
+        checked_size(path)
+
+
+def test_a_file_far_larger_than_its_picture_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = save(tmp_path / "a.jpg")
+    monkeypatch.setattr(images, "_LARGEST_JPEG", 1000)
+    for read in (checked_size, read_rgb):
+        with pytest.raises(InputError, match=r"a\.jpg: is a JPEG of \d+ bytes"):
+            read(path)
+
+
+def test_a_stray_marker_is_left_to_pillow(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = save(tmp_path / "a.jpg", quality=60)
+    content = bytearray(path.read_bytes())
+    for place in range(len(content) // 2, len(content) - 2, 40):
+        changed = content.copy()
+        changed[place : place + 2] = b"\xff\xc4"
+        path.write_bytes(changed)
+        assert not is_quick(path)
+    assert capfd.readouterr().err == ""
 
 
 @settings(max_examples=80, deadline=None)

@@ -108,7 +108,7 @@ def test_photos_are_checked_by_their_headers(tmp_path: Path) -> None:
     Image.new("RGB", (8, 8)).save(tmp_path / "images" / "small.png")
     source = people(tmp_path, data)
     assert source.ids() == ["7"]
-    words = ["missing", "unreadable", "size", "leaves the folder", "leaves the folder"]
+    words = ["missing", "cannot be decoded; ", "size", "leaves the folder", "leaves the folder"]
     for rejected, word in zip(source.rejected, words, strict=True):
         assert word in rejected.reason
 

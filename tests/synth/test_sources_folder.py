@@ -219,10 +219,12 @@ def test_photos_and_masks_in_one_folder_are_refused(root: Path) -> None:
             folder.FolderPeople(spec, root)
 
 
-def test_links_in_circles_and_folders_named_as_pictures_are_passed_over(root: Path) -> None:
+def test_links_in_circles_are_listed_and_folders_passed_over(root: Path) -> None:
     (root / "images" / "circle.png").symlink_to(root / "images" / "circle.png")
     (root / "images" / "up").symlink_to(root)
     (root / "images" / "folder.png").mkdir()
     (root / "images" / ".hidden.png").write_text("x")
     source = people(root)
-    assert source.ids() == ["good"] and source.rejected == []
+    assert source.ids() == ["good"]
+    assert [r.file for r in source.rejected] == ["images/circle.png"]
+    assert source.rejected[0].reason.startswith("is no file (")

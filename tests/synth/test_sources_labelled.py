@@ -193,7 +193,7 @@ def test_a_list_of_stems_chooses(tmp_path: Path) -> None:
     source = people(tmp_path, "lip", stems="train_id.txt")
     assert source.ids() == ["b", "c"]
     assert reasons(source) == {"gone": "is listed, but there is no such photo"}
-    with pytest.raises(InputError, match=r"none\.txt: cannot be read"):
+    with pytest.raises(InputError, match=r"none\.txt: no such list; check `stems`"):
         people(tmp_path, "lip", stems="none.txt")
     (tmp_path / "train_id.txt").write_bytes(b"\xff\xfe\xff")
     with pytest.raises(InputError, match=r"train_id\.txt: is no text"):
