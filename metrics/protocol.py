@@ -1,39 +1,65 @@
 """Which numbers a track reports, and exactly how each is made. No torch in here.
 
-Words: `amodal` is the whole person, `modal` the visible part, `invisible = amodal & ~modal` the
-hidden part ("the hole"), all (H, W) bool; `image` is the occluded photo, `clean` the same photo
-without the occluder, both (H, W, 3) uint8 RGB.
+Words, arrays and types: `metrics.truth`. Every convention stands here and is tested.
 
-Masks are stored as 8-bit grey pictures and thresholded at 128 of 255 (`binarise`), so that a
-prediction in memory and the one on disk give the same score.
+*Masks.* They are stored as 8-bit grey pictures and thresholded at 128 of 255 (`binarise`), so that
+a prediction in memory and the one on disk give the same score. Per sample: `iou` (headline, its
+mean over people), `invisible_iou` (both outside the true visible part), `boundary_f`
+(`metrics.boundary`), `l1` (mean |binary prediction - truth|, called `mask_l1` on the full track)
+and `invisible_recall@PART`, the share of a body part's hidden pixels that the prediction covers.
+Over the set: `pooled_iou`, the IoU of all pixels together, and `parsing_miou`
+(`metrics.parsing`).
 
-*Mask track.* Prediction: the amodal probability. Per sample `iou`, `invisible_iou` (both taken
-outside the true visible part) and `l1` (mean |binary prediction - truth|); the headline is the mean
-over people. `pooled_iou` is the IoU of all pixels of the split taken together.
+*Photos.* What is compared, before the rules below:
 
-*Content track.* The true masks are given; the method's colours are pasted into the hole alone:
-    recovered = prediction where invisible, else image
-    reference = clean      where invisible, else image
-Per sample `l1_hole`, `psnr_hole`, `lpips_hole` over the hole, `l1`, `psnr`, `ssim`, `lpips` over
-the frame; per split `fid` between all recovered and all reference photos. LPIPS in the hole is the
-spatial LPIPS map averaged over the hole's pixels.
+    recovered = prediction where filled, else image
+    reference = clean      where hidden, else image
 
-*Full track.* Both parts predicted: the hole that gets filled is
-    v_hat = binarise(predicted amodal) & ~(initial >= 128 of 255)
-    recovered = prediction where v_hat, else image
-with the same reference, and the hole of the numbers is still the true one. All numbers of the mask
-track and of the content track; `l1` of the mask is called `mask_l1` there.
+On the content track the true masks are given and `filled` is the hidden part; on the full track
+both parts are predicted and `filled = binarise(predicted amodal) & ~binarise(initial)`. Names that
+end in `_hole` average over the hidden part (also on the full track: the true one), the others over
+the frame: `l1`, `psnr`, `ssim`, `lpips` (AlexNet), and `lpips_vgg` where VGG was asked for.
+`l1_hole@PART` is the hole of one body part. SSIM and LPIPS in the hole are their maps over the
+frame averaged over the hole's pixels. Over the set: `fid` and `kid` between all recovered and all
+reference photos, whole frames.
 
-Conventions. Samples with nothing hidden have no hole numbers (nan: not counted, and the count is
-reported). PSNR of identical pixels is infinite; it counts as `PSNR_CAP` dB so that means stay
-finite. Empty masks: see `metrics.masks`. FID with fewer images than its 2048 dimensions is biased:
-compare only rows of the same n.
+*Rules.* "strict": as above, so nothing but the filled pixels can differ. "official", as in the
+evaluation released with the paper: outside the true amodal mask both photos show `clean`, so
+colours spilled beyond the person cost nothing.
+
+*Border band.* Of an outline known only to some pixels (coarse polygons) `Rules.border_band` pixels
+on either side of the true amodal outline are not counted by any content score: there the recovered
+photo is given the reference's pixels, and averages of L1, PSNR, SSIM and of all `_hole` scores
+leave the band out. Frame LPIPS, FID and KID take whole frames, in which the band holds no
+difference of its own. Masks are scored without a band: `boundary_f` has its tolerance.
+
+*Nothing hidden.* Such a sample has no hole numbers, nor has one whose hole lies in the band, nor a
+part of which nothing is hidden: nan, which is not counted, and every total says how many were.
+
+*Empty masks.* Both empty: IoU 0 (as the released code), boundary F 1 (as DAVIS). One empty: 0.
+
+*Identical photos.* PSNR would be infinite and counts as `PSNR_CAP` dB, so that means stay finite.
+
+*LPIPS* is fed [-1, 1] as its package expects; [0, 1] gives other numbers without an error.
+
+*FID of few photos.* Below 2049 photos covariances are singular and FID is biased upwards, so that
+only equal n compare: each total carries its n; `kid`, which has no such bias, stands beside it, and
+`SetScore.floor` holds FID and KID between two halves of the true photos, split by person: what two
+real sets of that size score against each other. FID of fewer than two photos does not exist.
+
+*KID* is the unbiased estimate over all pairs, so it may be negative, and is for a set against
+itself: recovered and reference photos of one sample are among the pairs.
+
+*Bins.* Set-level numbers are also made within tenths of the visible share, 1 - hidden share:
+[0, 0.1), ... [0.9, 1] (`bin_of`), as the paper's code bins.
+
+*Intervals.* `low` and `high` of `fid`, `kid` and `parsing_miou` are 95 % intervals by a grouped
+jackknife over people (`metrics.jackknife`); the others are means of samples, to be resampled.
 """
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import TypedDict
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,10 +67,13 @@ from numpy.typing import NDArray
 from metrics import masks, pixels
 from metrics.masks import Mask
 from metrics.pixels import Photo
+from metrics.truth import NAMES as NAMES
+from metrics.truth import Rules as Rules
 
-VERSION = "1"
+VERSION = "2"
 THRESHOLD = 128
 PSNR_CAP = 100.0
+BINS = 10
 
 
 @dataclass(frozen=True)
@@ -58,45 +87,100 @@ class MetricSpec:
     per_sample: bool = True
     needs: str | None = None  # name of a network in `metrics.weights`, None where none is needed
     decimals: int = 4
+    shown: bool = True  # a column of printed tables unless they are asked for others
 
 
-_IOU = MetricSpec("iou", "IoU", "", True)
-_INVISIBLE_IOU = MetricSpec("invisible_iou", "IoU invisible", "", True)
-_POOLED_IOU = MetricSpec("pooled_iou", "IoU pooled", "", True, per_sample=False)
+@dataclass(frozen=True)
+class Total:
+    """One number over a set: its value (nan where n is 0) and how many samples it counts.
 
+    `low` and `high` bound a 95 % interval where one was made.
+    """
+
+    value: float
+    n: int
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Bin:
+    """Set-level totals of the samples whose visible share is in [low, high); the last is closed."""
+
+    low: float
+    high: float
+    totals: dict[str, Total]
+
+
+_IOU = [
+    MetricSpec("iou", "IoU", "", True),
+    MetricSpec("invisible_iou", "IoU invisible", "", True),
+    MetricSpec("boundary_f", "Boundary F", "", True),
+]
+_SETS_OF_MASKS = [
+    MetricSpec("pooled_iou", "IoU pooled", "", True, per_sample=False),
+    MetricSpec("parsing_miou", "Parsing mIoU", "", True, per_sample=False, shown=False),
+]
 _CONTENT = [
     MetricSpec("l1_hole", "L1 hole", "", False),
     MetricSpec("lpips_hole", "LPIPS hole", "", False, needs="alexnet"),
+    MetricSpec("ssim_hole", "SSIM hole", "", True),
     MetricSpec("psnr_hole", "PSNR hole", "dB", True, decimals=2),
     MetricSpec("l1", "L1", "", False),
-    MetricSpec("lpips", "LPIPS", "", False, needs="alexnet"),
-    MetricSpec("psnr", "PSNR", "dB", True, decimals=2),
-    MetricSpec("ssim", "SSIM", "", True),
+    MetricSpec("lpips", "LPIPS", "", False, needs="alexnet", shown=False),
+    MetricSpec("ssim", "SSIM", "", True, shown=False),
+    MetricSpec("psnr", "PSNR", "dB", True, decimals=2, shown=False),
+    MetricSpec("lpips_vgg_hole", "LPIPS-VGG hole", "", False, needs="vgg16", shown=False),
+    MetricSpec("lpips_vgg", "LPIPS-VGG", "", False, needs="vgg16", shown=False),
     MetricSpec("fid", "FID", "", False, per_sample=False, needs="inception", decimals=2),
+    MetricSpec("kid", "KID", "", False, per_sample=False, needs="inception", decimals=5),
 ]
 
 TRACKS: dict[str, list[MetricSpec]] = {
-    "mask": [_IOU, _INVISIBLE_IOU, MetricSpec("l1", "L1", "", False), _POOLED_IOU],
+    "mask": [*_IOU, MetricSpec("l1", "L1", "", False), *_SETS_OF_MASKS],
     "content": _CONTENT,
     "full": [
-        _IOU,
-        _INVISIBLE_IOU,
-        MetricSpec("mask_l1", "L1 mask", "", False),
-        _POOLED_IOU,
+        *_IOU,
+        MetricSpec("mask_l1", "L1 mask", "", False, shown=False),
+        *_SETS_OF_MASKS,
         *_CONTENT,
     ],
 }
 HEADLINE = {"mask": "iou", "content": "l1_hole", "full": "l1_hole"}
 
+# Scores by body part, named NAME@PART after whatever parts the truth has.
+_OF_PARTS = {
+    "invisible_recall": MetricSpec("invisible_recall", "Recall invisible", "", True, shown=False),
+    "l1_hole": MetricSpec("l1_hole", "L1 hole", "", False, shown=False),
+}
+PART_METRICS = {
+    "mask": ("invisible_recall",),
+    "content": ("l1_hole",),
+    "full": ("invisible_recall", "l1_hole"),
+}
+
 # Counts that a sample's record carries beside its scores: numbers of pixels.
 COUNTS = ("intersection", "union", "hidden_pixels")
 
 
-class Total(TypedDict):
-    """One number over a split: its value (nan where n is 0) and how many samples it counts."""
+def spec_of(track: str, name: str) -> MetricSpec:
+    """The column of a metric, those of body parts (`NAME@PART`) included; KeyError if unknown."""
+    metric, at, part = name.partition("@")
+    if at:
+        if metric not in PART_METRICS[track] or not part:
+            raise KeyError(f"{name} is no metric of the {track} track")
+        spec = _OF_PARTS[metric]
+        return replace(spec, name=name, title=f"{spec.title}, {part}")
+    for spec in TRACKS[track]:
+        if spec.name == name:
+            return spec
+    raise KeyError(f"{name} is no metric of the {track} track")
 
-    value: float
-    n: int
+
+def bin_of(hidden_share: float) -> int:
+    """Which of the ten bins of the visible share a sample is in, 0 (hardly seen) to 9."""
+    # Rounded first: 1 - 0.9 is a little less than 0.1 in floating point.
+    return min(math.floor(round((1 - hidden_share) * BINS, 9)), BINS - 1)
 
 
 def to_uint8(probability: NDArray) -> NDArray[np.uint8]:
@@ -125,107 +209,6 @@ def paste(filling: Photo, image: Photo, hole: Mask) -> Photo:
     return np.where(hole[..., None], filling, image)
 
 
-@dataclass(frozen=True)
-class Pair:
-    """What is compared: two (H, W, 3) uint8 photos and the true hole, (H, W) bool."""
-
-    recovered: Photo
-    reference: Photo
-    hole: Mask
-
-
-def content_pair(pred_rgb: Photo, image: Photo, clean: Photo, amodal: Mask, modal: Mask) -> Pair:
-    """The photos of the content track; ValueError where shapes or types do not fit."""
-    masks.check_masks(amodal=amodal, modal=modal)
-    hole = amodal & ~modal
-    return Pair(paste(pred_rgb, image, hole), paste(clean, image, hole), hole)
-
-
-def full_pair(
-    pred_rgb: Photo,
-    pred_amodal: NDArray,
-    image: Photo,
-    clean: Photo,
-    amodal: Mask,
-    modal: Mask,
-    initial: NDArray,
-) -> Pair:
-    """The photos of the full track; ValueError where shapes or types do not fit."""
-    masks.check_masks(amodal=amodal, modal=modal)
-    hole = amodal & ~modal
-    filled = binarise(pred_amodal) & ~binarise(initial)
-    return Pair(paste(pred_rgb, image, filled), paste(clean, image, hole), hole)
-
-
-def score_mask(pred_amodal: NDArray, amodal: Mask, modal: Mask) -> dict[str, float]:
-    """Scores and counts of one predicted amodal mask.
-
-    `pred_amodal` is (H, W): uint8 0 to 255, float 0 to 1, or bool; the others (H, W) bool.
-    Raises ValueError where shapes or types do not fit.
-    """
-    pred = binarise(pred_amodal)
-    intersection, union = masks.intersection_and_union(pred, amodal)
-    return {
-        "iou": masks.iou_of_counts(intersection, union),
-        "invisible_iou": masks.invisible_iou(pred, amodal, modal),
-        "l1": masks.mask_l1(pred, amodal),
-        "intersection": intersection,
-        "union": union,
-        "hidden_pixels": int(np.count_nonzero(amodal & ~modal)),
-    }
-
-
-def _capped(decibel: float) -> float:
-    return decibel if math.isnan(decibel) else min(decibel, PSNR_CAP)
-
-
-def score_pair(pair: Pair) -> dict[str, float]:
-    """The pixel scores and counts of one pair; LPIPS and FID are added by `metrics.scoring`."""
-    recovered, reference, hole = pair.recovered, pair.reference, pair.hole
-    return {
-        "l1_hole": pixels.l1_hole(recovered, reference, hole),
-        "psnr_hole": _capped(pixels.psnr(recovered, reference, hole)),
-        "l1": pixels.l1_frame(recovered, reference),
-        "psnr": _capped(pixels.psnr(recovered, reference)),
-        "ssim": pixels.ssim(recovered, reference),
-        "hidden_pixels": int(np.count_nonzero(hole)),
-    }
-
-
-def score_content(
-    pred_rgb: Photo, image: Photo, clean: Photo, amodal: Mask, modal: Mask
-) -> dict[str, float]:
-    """Pixel scores of one prediction of the content track (true masks given).
-
-    Photos are (H, W, 3) uint8, masks (H, W) bool. Raises ValueError where shapes do not fit.
-    """
-    return score_pair(content_pair(pred_rgb, image, clean, amodal, modal))
-
-
-def score_full(
-    pred_rgb: Photo,
-    pred_amodal: NDArray,
-    image: Photo,
-    clean: Photo,
-    amodal: Mask,
-    modal: Mask,
-    initial: NDArray,
-) -> dict[str, float]:
-    """Mask and pixel scores of one prediction of the full track (both parts predicted).
-
-    `pred_amodal` and `initial` are (H, W) in uint8, float or bool like in `score_mask`.
-    """
-    pair = full_pair(pred_rgb, pred_amodal, image, clean, amodal, modal, initial)
-    return score_full_mask(pred_amodal, amodal, modal) | score_pair(pair)
-
-
-def score_full_mask(pred_amodal: NDArray, amodal: Mask, modal: Mask) -> dict[str, float]:
-    """`score_mask` under the names of the full track, where `l1` is that of the photo."""
-    scores = score_mask(pred_amodal, amodal, modal)
-    scores["mask_l1"] = scores.pop("l1")
-    return scores
-
-
 def aggregate(per_sample: Iterable[Mapping[str, float]]) -> dict[str, Total]:
     """Mean of every score over samples, nan left out, each with the number that was counted.
 
@@ -234,14 +217,16 @@ def aggregate(per_sample: Iterable[Mapping[str, float]]) -> dict[str, Total]:
     records = list(per_sample)
     names = dict.fromkeys(name for record in records for name in record if name not in COUNTS)
     totals = {name: _mean([record.get(name, math.nan) for record in records]) for name in names}
-    with_masks = [record for record in records if "union" in record]
-    if with_masks:
-        intersection = sum(record["intersection"] for record in with_masks)
-        union = sum(record["union"] for record in with_masks)
-        totals["pooled_iou"] = Total(
-            value=masks.iou_of_counts(intersection, union), n=len(with_masks)
-        )
-    return totals
+    pooled = pooled_iou(records)
+    return totals | ({"pooled_iou": pooled} if pooled else {})
+
+
+def pooled_iou(records: Iterable[Mapping[str, float]]) -> Total | None:
+    """IoU of the pixels of all samples together; None where no masks were scored."""
+    counts = [(r["intersection"], r["union"]) for r in records if "union" in r]
+    if not counts:
+        return None
+    return Total(masks.iou_of_counts(*map(sum, zip(*counts, strict=True))), len(counts))
 
 
 def _mean(values: list[float]) -> Total:

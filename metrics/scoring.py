@@ -1,26 +1,29 @@
 """Scores the predictions of one split: per sample, and in total, with the networks in batches.
 
 `protocol` says what each number is; here they are collected. Photos wait in a small buffer until a
-batch is full, so memory does not grow with the number of samples (records of numbers apart), and
-the result does not depend on the batch size, on the order, or on how many processes share the work.
+batch is full and their features lie in a file, so memory does not grow with the number of samples
+(records of numbers apart), and the result does not depend on the batch size, on the order, or on
+how many processes share the work.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from metrics import fid, protocol
+from metrics import samples, sets
 from metrics.errors import MetricsError
-from metrics.masks import Mask
-from metrics.pixels import Photo
-from metrics.protocol import Pair, Total
+from metrics.feature_file import FeatureFile
+from metrics.parsing import Counts, parsing_counts
+from metrics.protocol import TRACKS, Bin, Total, aggregate
+from metrics.samples import Pair
+from metrics.truth import STRICT, Prediction, Rules, Truth
 
 if TYPE_CHECKING:  # torch is imported only where a network is wanted
+    from metrics.inception import FrechetInception
     from metrics.perceptual import Lpips
+
+_LPIPS, _VGG, _SETS = ("lpips", "lpips_hole"), ("lpips_vgg", "lpips_vgg_hole"), ("fid", "kid")
 
 
 @dataclass
@@ -28,23 +31,40 @@ class Networks:
     """The feature networks that are there, and for the metrics of the others the reason."""
 
     lpips: "Lpips | None" = None
-    inception: "fid.FrechetInception | None" = None
+    lpips_vgg: "Lpips | None" = None
+    inception: "FrechetInception | None" = None
     missing: dict[str, str] = field(default_factory=dict)
 
 
-def load_networks(device: str = "cpu") -> Networks:
-    """Load what is installed; what is not leaves its metrics empty, with a one-line reason."""
+def no_networks(reason: str = "no networks were loaded") -> Networks:
+    """No network at all: every metric that needs one stays empty for that reason."""
+    return Networks(missing=dict.fromkeys((*_LPIPS, *_VGG, *_SETS), reason))
+
+
+def load_networks(device: str = "cpu", *, vgg: bool = False) -> Networks:
+    """Load what is installed; what is not leaves its metrics empty, with a one-line reason.
+
+    `vgg` asks for LPIPS by VGG16 as well, which takes about ten times as long as the others.
+    """
+    from metrics.inception import FrechetInception
     from metrics.perceptual import Lpips
 
     networks = Networks()
     try:
         networks.lpips = Lpips("alex", device)
     except MetricsError as error:
-        networks.missing |= dict.fromkeys(("lpips", "lpips_hole"), error.message)
+        networks.missing |= dict.fromkeys(_LPIPS, error.message)
     try:
-        networks.inception = fid.FrechetInception(device)
+        if vgg:
+            networks.lpips_vgg = Lpips("vgg", device)
+        else:
+            networks.missing |= dict.fromkeys(_VGG, "LPIPS by VGG was not asked for")
     except MetricsError as error:
-        networks.missing["fid"] = error.message
+        networks.missing |= dict.fromkeys(_VGG, error.message)
+    try:
+        networks.inception = FrechetInception(device)
+    except MetricsError as error:
+        networks.missing |= dict.fromkeys(_SETS, error.message)
     return networks
 
 
@@ -52,22 +72,27 @@ def load_networks(device: str = "cpu") -> Networks:
 class SetScore:
     """All scores of one set of predictions.
 
-    `per_sample` by sample id, `totals` by metric, `missing`: metrics of the track that have no
-    value, with the reason; `truth`: FID statistics of the reference photos, to be cached.
+    `per_sample` by sample id, `totals` by metric, `bins`: set-level metrics by visible share,
+    `missing`: metrics of the track that have no value, with the reason; `floor`: FID and KID
+    between two halves of the true photos; `truth`: features of the reference photos, to be cached.
     """
 
     per_sample: dict[str, dict[str, float]]
     totals: dict[str, Total]
+    bins: list[Bin]
     missing: dict[str, str]
-    truth: fid.Statistics | None
+    floor: dict[str, Total]
+    truth: FeatureFile | None
 
 
 class SetScorer:
     """Add the samples of one track one by one, then `finish`.
 
-    `track` is "mask", "content" or "full". `networks` (see `load_networks`) is not needed for
-    "mask"; without it LPIPS and FID stay empty. `truth` is the `SetScore.truth` of an earlier
-    scoring of the very same samples: it saves the features of the reference photos.
+    `track` is "mask", "content" or "full". `networks` (see `load_networks`) are not needed for
+    "mask"; without them LPIPS, FID and KID stay empty. `protocol` are the rules of the comparison.
+    `truth` is the `SetScore.truth` of an earlier scoring of the same samples by the same rules: it
+    saves the features of the reference photos, and whoever keeps it must tell data sets and rules
+    apart. A scorer can be sent to another process, to be merged there; it takes no more samples.
     """
 
     def __init__(
@@ -75,123 +100,130 @@ class SetScorer:
         track: str,
         networks: Networks | None = None,
         *,
+        protocol: Rules = STRICT,
         batch_size: int = 16,
-        truth: fid.Statistics | None = None,
+        truth: FeatureFile | None = None,
     ) -> None:
-        if track not in protocol.TRACKS:
-            raise ValueError(f"unknown track {track!r}, known are {sorted(protocol.TRACKS)}")
-        self.track = track
-        self._networks = networks or Networks(
-            missing=dict.fromkeys(("lpips", "lpips_hole", "fid"), "no networks were loaded")
-        )
+        if track not in TRACKS:
+            raise ValueError(f"unknown track {track!r}, known are {sorted(TRACKS)}")
+        self.track, self.rules = track, protocol
+        self._networks: Networks | None = networks or no_networks()
+        self._missing = {} if track == "mask" else dict(self._networks.missing)
         self._batch_size = batch_size
-        self._records: dict[str, dict[str, float]] = {}
-        self._waiting: list[tuple[dict[str, float], Pair]] = []
-        self._recovered = fid.Statistics()
+        self._scored = sets.Scored()
+        self._waiting: list[tuple[str, Pair]] = []
         self._truth_given = truth is not None
-        self._truth = truth or fid.Statistics()
+        self._features: sets.Features | None = None
+        if track != "mask" and self._networks.inception is not None:
+            self._features = sets.Features(FeatureFile(), truth or FeatureFile())
 
-    def add_mask(self, sample_id: str, pred_amodal: NDArray, amodal: Mask, modal: Mask) -> None:
-        """One sample of the mask track; arguments as in `protocol.score_mask`."""
-        with self._sample("mask", sample_id) as record:
-            record |= protocol.score_mask(pred_amodal, amodal, modal)
+    def add(self, truth: Truth, prediction: Prediction) -> None:
+        """Score one sample. ValueError, naming it, where something is missing, unfit or twice."""
+        key = truth.sample_id
+        try:
+            self._check(key)
+            pair = None
+            if self.track != "mask":
+                pair = samples.make_pair(self.track, truth, prediction, self.rules)
+            record = samples.score(self.track, truth, prediction, pair)
+            parsings = self._parsings(truth, prediction)
+        except ValueError as error:
+            raise ValueError(f"sample {key}: {error}") from error
+        self._scored.records[key] = record
+        self._scored.people[key] = truth.person_id
+        self._scored.hidden[key] = truth.hidden_share
+        if parsings is not None:
+            self._scored.parsings[key] = parsings
+        if pair is not None:
+            self._wait(key, pair)
 
-    def add_content(
-        self, sample_id: str, pred_rgb: Photo, image: Photo, clean: Photo, amodal: Mask, modal: Mask
-    ) -> None:
-        """One sample of the content track; arguments as in `protocol.score_content`."""
-        with self._sample("content", sample_id) as record:
-            self._score_pair(record, protocol.content_pair(pred_rgb, image, clean, amodal, modal))
+    def _check(self, key: str) -> None:
+        if self._networks is None:
+            raise ValueError("this scorer came from another process and takes no more samples")
+        if key in self._scored.records:
+            raise ValueError("it was scored twice")
+        if self._features and self._truth_given and key not in self._features.reference:
+            raise ValueError("the features kept of the truth lack it: they are of other samples")
 
-    def add_full(
-        self,
-        sample_id: str,
-        pred_rgb: Photo,
-        pred_amodal: NDArray,
-        image: Photo,
-        clean: Photo,
-        amodal: Mask,
-        modal: Mask,
-        initial: NDArray,
-    ) -> None:
-        """One sample of the full track; arguments as in `protocol.score_full`."""
-        with self._sample("full", sample_id) as record:
-            pair = protocol.full_pair(pred_rgb, pred_amodal, image, clean, amodal, modal, initial)
-            record |= protocol.score_full_mask(pred_amodal, amodal, modal)
-            self._score_pair(record, pair)
+    def _parsings(self, truth: Truth, prediction: Prediction) -> Counts | None:
+        if self.track == "content" or truth.parsing is None or prediction.parsing is None:
+            return None
+        return parsing_counts(prediction.parsing, truth.parsing)
 
     def merge(self, other: "SetScorer") -> None:
-        """Add everything another scorer of the same track has seen, say in another process.
+        """Add everything another scorer has seen, say in another process.
 
-        Raises ValueError where tracks differ or a sample is in both.
+        Raises ValueError where tracks, rules or networks differ, or a sample is in both.
         """
-        if other.track != self.track:
-            raise ValueError(f"cannot merge scores of {other.track} into {self.track}")
-        if twice := sorted(self._records.keys() & other._records.keys()):
-            raise ValueError(f"sample {twice[0]} was scored twice")
+        mine = self.track, self.rules, self._missing, self._truth_given
+        theirs = other.track, other.rules, other._missing, other._truth_given
+        if mine != theirs:
+            raise ValueError(f"scores made by {theirs[:2]} cannot be merged into {mine[:2]}")
+        if twice := sorted(self._scored.records.keys() & other._scored.records.keys()):
+            raise ValueError(f"sample {twice[0]}: it was scored twice")
         other._flush()
-        self._records |= other._records
-        self._recovered.merge(other._recovered)
-        if not self._truth_given:
-            self._truth.merge(other._truth)
+        self._scored.add_all(other._scored)
+        if self._features and other._features:
+            self._features.recovered.merge(other._features.recovered)
+            if not self._truth_given:
+                self._features.reference.merge(other._features.reference)
 
     def finish(self) -> SetScore:
         """The scores of everything added. More samples may be added and `finish` called again."""
         self._flush()
-        totals = protocol.aggregate(self._records.values())
-        missing = {} if self.track == "mask" else dict(self._networks.missing)
-        with_fid = self.track != "mask" and self._networks.inception is not None
-        if with_fid and self._recovered.n < 2:
-            missing["fid"] = f"FID needs at least 2 photos, got {self._recovered.n}"
-        elif with_fid:
-            totals["fid"] = self._fid()
-        truth = self._truth if with_fid and "fid" not in missing else None
-        return SetScore(dict(sorted(self._records.items())), totals, missing, truth)
+        records = dict(sorted(self._scored.records.items()))
+        made = aggregate(records.values())
+        made |= sets.totals(self._scored, self._features, list(records))
+        truth = self._features.reference if self._features else None
+        return SetScore(
+            per_sample=records,
+            totals=made,
+            bins=sets.bins(self._scored, self._features),
+            missing=self._missing | self._reasons(made),
+            floor=sets.floor(self._scored, truth, list(records)) if truth else {},
+            truth=truth,
+        )
 
-    def _fid(self) -> Total:
-        if self._truth.n != self._recovered.n:
-            raise ValueError(
-                f"FID of {self._recovered.n} photos against cached statistics of {self._truth.n}: "
-                "they are of another split"
-            )
-        return Total(value=fid.distance(self._recovered, self._truth), n=self._recovered.n)
+    def _reasons(self, made: dict[str, Total]) -> dict[str, str]:
+        """Why set-level metrics have no value although their networks are there."""
+        reasons: dict[str, str] = {}
+        if self._features and "fid" not in made:
+            few = f"it needs at least 2 photos, got {len(self._scored.records)}"
+            reasons |= dict.fromkeys(_SETS, few)
+        if self.track != "content" and "parsing_miou" not in made:
+            reasons["parsing_miou"] = "no sample has a true and a predicted parsing of a person"
+        return reasons
 
-    @contextmanager
-    def _sample(self, track: str, sample_id: str) -> Iterator[dict[str, float]]:
-        """A new record, kept only if scoring it goes well; errors name the sample."""
-        if track != self.track:
-            raise ValueError(f"sample {sample_id}: this scorer is for {self.track}, not {track}")
-        if sample_id in self._records:
-            raise ValueError(f"sample {sample_id} was scored twice")
-        record: dict[str, float] = {}
-        try:
-            yield record
-        except ValueError as error:
-            raise ValueError(f"sample {sample_id}: {error}") from error
-        self._records[sample_id] = record
-
-    def _score_pair(self, record: dict[str, float], pair: Pair) -> None:
-        record |= protocol.score_pair(pair)
+    def _wait(self, key: str, pair: Pair) -> None:
         if self._waiting and self._waiting[0][1].hole.shape != pair.hole.shape:
             self._flush()  # a batch is of one size
-        self._waiting.append((record, pair))
+        self._waiting.append((key, pair))
         if len(self._waiting) >= self._batch_size:
             self._flush()
 
     def _flush(self) -> None:
         """Give the waiting photos to the networks and forget them."""
-        if not self._waiting:
+        if not self._waiting or self._networks is None:
             return
-        records, pairs = zip(*self._waiting, strict=True)
+        keys, pairs = zip(*self._waiting, strict=True)
         self._waiting = []
         recovered = np.stack([pair.recovered for pair in pairs])
         reference = np.stack([pair.reference for pair in pairs])
-        if self._networks.lpips is not None:
-            holes = np.stack([pair.hole for pair in pairs])
-            scores = self._networks.lpips.of_photos(recovered, reference, holes)
-            for record, frame, hole in zip(records, *scores, strict=True):
-                record |= {"lpips": float(frame), "lpips_hole": float(hole)}
-        if self._networks.inception is not None:
-            self._recovered.update(self._networks.inception.features(recovered))
+        holes = np.stack([pair.hole for pair in pairs])
+        for name in ("lpips", "lpips_vgg"):
+            network: Lpips | None = getattr(self._networks, name)
+            if network is not None:
+                scores = network.of_photos(recovered, reference, holes)
+                for key, frame, hole in zip(keys, *scores, strict=True):
+                    numbers = {name: float(frame), f"{name}_hole": float(hole)}
+                    self._scored.records[key] |= numbers
+        if self._features and self._networks.inception is not None:
+            inception = self._networks.inception
+            self._features.recovered.append(keys, inception.features(recovered))
             if not self._truth_given:
-                self._truth.update(self._networks.inception.features(reference))
+                self._features.reference.append(keys, inception.features(reference))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For another process: everything but the networks."""
+        self._flush()
+        return self.__dict__ | {"_networks": None}

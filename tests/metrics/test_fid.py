@@ -1,4 +1,3 @@
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ from scipy import linalg
 from metrics import fid
 from metrics.errors import MetricsError
 from metrics.fid import Statistics, frechet_distance
+from metrics.inception import FrechetInception
 
 
 def _features(n: int, dimensions: int = 6, seed: int = 0) -> np.ndarray:
@@ -37,12 +37,13 @@ def test_statistics_are_those_of_numpy_in_any_batches_and_order(n, sizes, seed):
     np.testing.assert_allclose(statistics.covariance(), np.cov(features.T), atol=1e-9)
 
 
-def test_two_processes_equal_one():
-    features = _features(20)
-    first, second = _statistics(features[:7]), _statistics(features[7:])
-    first.merge(second)
-    assert first.n == 20
-    np.testing.assert_allclose(first.covariance(), np.cov(features.T), atol=1e-9)
+@given(st.integers(1, 10), st.integers(0, 99))
+def test_statistics_without_a_part_are_those_of_the_rest(part, seed):
+    features = _features(15, seed=seed)
+    rest = _statistics(features).without(_statistics(features[:part]))
+    assert rest.n == 15 - part
+    np.testing.assert_allclose(rest.mean, features[part:].mean(0), atol=1e-10)
+    np.testing.assert_allclose(rest.covariance(), np.cov(features[part:].T), atol=1e-8)
 
 
 def test_distance_by_hand_in_one_dimension():
@@ -50,59 +51,70 @@ def test_distance_by_hand_in_one_dimension():
     assert distance == pytest.approx(1 + (2 - 3) ** 2)
 
 
-@given(st.integers(0, 999))
-def test_distance_equals_the_matrix_root_and_is_symmetric(seed):
-    a, b = (_statistics(_features(40, seed=s)) for s in (seed, seed + 1))
-    root = linalg.sqrtm(a.covariance() @ b.covariance())
-    expected = np.sum((a.mean - b.mean) ** 2) + np.trace(a.covariance() + b.covariance() - 2 * root)
-    assert fid.distance(a, b) == pytest.approx(expected.real, rel=1e-6, abs=1e-6)
-    assert fid.distance(a, b) == pytest.approx(fid.distance(b, a), rel=1e-9, abs=1e-9)
+def _by_matrix_root(a: np.ndarray, b: np.ndarray) -> float:
+    first, second = np.cov(a.T), np.cov(b.T)
+    root = linalg.sqrtm(first @ second)
+    return np.sum((a.mean(0) - b.mean(0)) ** 2) + np.trace(first + second - 2 * root).real
+
+
+@given(st.integers(0, 999), st.sampled_from([40, 5]))
+def test_distance_equals_the_matrix_root_and_is_symmetric(seed, n):
+    a, b = _features(n, seed=seed), _features(40, seed=seed + 1)
+    assert fid.distance(a, b) == pytest.approx(_by_matrix_root(a, b), rel=1e-6, abs=1e-6)
+    assert fid.distance(a, b) == pytest.approx(fid.distance(b, a), rel=1e-7, abs=1e-7)
+
+
+@given(st.integers(0, 999), st.integers(2, 11), st.integers(2, 11))
+def test_both_routes_give_one_number_for_few_photos(seed, n, m):
+    a, b = _features(n, 12, seed), _features(m, 12, seed + 1)
+    scale = max(np.square(a).sum(), np.square(b).sum())
+    few, many = fid._Few(a, b), fid._Many(a, b)
+    assert isinstance(fid._route(a, b), fid._Few)
+    assert few.distance() == pytest.approx(many.distance(), rel=1e-6, abs=1e-6 * scale)
+
+
+@pytest.mark.parametrize("n, route", [(20, fid._Few), (60, fid._Many)])
+@given(seed=st.integers(0, 99), count=st.integers(2, 7))
+def test_without_a_group_is_the_distance_of_the_others(n, route, seed, count):
+    a, b = _features(n, 30, seed), _features(n, 30, seed + 1)
+    groups = np.random.default_rng(seed).permutation(np.arange(n) % count)
+    assert isinstance(fid._route(a, b), route)
+    value, without = fid.distances(a, b, groups, groups)
+    assert value == fid.distance(a, b) and len(without) == count
+    for group, found in enumerate(without):
+        kept = groups != group
+        assert found == pytest.approx(fid.distance(a[kept], b[kept]), rel=1e-6)
+
+
+def test_a_group_that_leaves_too_few_has_no_distance():
+    a, groups = _features(3), np.array([0, 0, 1])
+    assert np.isnan(fid.distances(a, a, groups, groups)[1][0])
 
 
 @given(st.integers(0, 999), st.integers(2, 20))
 def test_a_set_against_itself_and_against_its_shift_even_when_singular(seed, n):
     features = _features(n, dimensions=12, seed=seed)
     scale = np.square(features).sum()
-    same = fid.distance(_statistics(features), _statistics(features))
-    assert same == pytest.approx(0, abs=1e-9 * scale)
-    shifted = fid.distance(_statistics(features), _statistics(features + 2))
+    assert fid.distance(features, features) == pytest.approx(0, abs=1e-9 * scale)
+    shifted = fid.distance(features, features + 2)
     assert shifted == pytest.approx(12 * 4, abs=1e-9 * scale)
 
 
 def test_identical_photos_have_no_covariance_but_a_distance():
-    ones, twos = np.ones((3, 4)), np.full((5, 4), 2.0)
-    assert fid.distance(_statistics(ones), _statistics(twos)) == pytest.approx(4)
+    assert fid.distance(np.ones((3, 4)), np.full((5, 4), 2.0)) == pytest.approx(4)
 
 
-def test_statistics_survive_the_disk(tmp_path):
-    statistics = _statistics(_features(9))
-    statistics.save(tmp_path / "truth.npz")
-    again = Statistics.load(tmp_path / "truth.npz")
-    assert again.n == 9 and os.listdir(tmp_path) == ["truth.npz"]
-    np.testing.assert_allclose(again.covariance(), statistics.covariance(), rtol=1e-14)
-    np.testing.assert_array_equal(again.mean, statistics.mean)
-
-
-def test_damaged_statistics_are_refused_by_name(tmp_path):
-    path = tmp_path / "truth.npz"
-    _statistics(_features(9)).save(path)
-    content = path.read_bytes()
-    foreign = tmp_path / "foreign.npz"
-    np.savez(foreign, mu=np.zeros(3), sigma=np.zeros((2, 2)), n=4)
-    objects = tmp_path / "objects.npz"
-    np.savez(objects, mu=np.array([object()]), sigma=np.zeros((1, 1)), n=4)
-    for file, damaged in ((path, content[: len(content) // 2]), (path, b""), (path, b"hello")):
-        file.write_bytes(damaged)
-        with pytest.raises(MetricsError, match="truth.npz"):
-            Statistics.load(file)
-    for file in (foreign, objects, tmp_path / "nowhere.npz"):
-        with pytest.raises(MetricsError, match=file.name):
-            Statistics.load(file)
+def test_few_photos_of_one_kind_are_far_from_zero_and_more_are_nearer():
+    rng = np.random.default_rng(0)
+    few, many = (fid.distance(*rng.normal(size=(2, n, 40))) for n in (20, 2000))
+    assert few > 20 > 1 > many
 
 
 def test_too_few_photos_and_wrong_features_are_refused():
     with pytest.raises(MetricsError, match="at least 2"):
-        fid.distance(_statistics(_features(1)), _statistics(_features(5)))
+        fid.distance(_features(1), _features(5))
+    with pytest.raises(MetricsError, match="at least 2"):
+        _statistics(_features(1)).covariance()
     with pytest.raises(ValueError, match="finite"):
         Statistics(6).update(np.full((2, 6), np.nan))
     with pytest.raises(ValueError, match=r"\(B, 6\)"):
@@ -131,17 +143,18 @@ def test_fid_equals_the_pytorch_fid_command(installed_weights, real_photos, tmp_
     done = subprocess.run(command, capture_output=True, text=True, cwd=root, check=False)
     assert done.returncode == 0, done.stderr
     expected = float(done.stdout.split("FID:")[1])
-    inception = fid.FrechetInception()
-    ours = [Statistics(), Statistics()]
-    for statistics, photos in zip(ours, sets, strict=True):
-        for batch in np.split(photos, [3, 11]):
-            statistics.update(inception.features(batch))
+    inception = FrechetInception()
+    ours = [
+        np.concatenate([inception.features(batch) for batch in np.split(photos, [3, 11])])
+        for photos in sets
+    ]
     assert expected > 1
     assert fid.distance(*ours) == pytest.approx(expected, abs=1e-3)
+    assert fid._Many(*ours).distance() == pytest.approx(fid._Few(*ours).distance(), abs=1e-6)
 
 
 def test_inception_features_do_not_depend_on_the_batch(installed_weights, real_photos):
-    inception = fid.FrechetInception()
+    inception = FrechetInception()
     together = inception.features(real_photos[:4])
     alone = np.concatenate([inception.features(real_photos[i : i + 1]) for i in range(4)])
     assert together.shape == (4, 2048)

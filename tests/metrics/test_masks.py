@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from pycocotools import mask as coco
 
-from metrics.masks import PooledIoU, invisible_iou, mask_iou, mask_l1
+from metrics.masks import invisible_iou, mask_iou, mask_l1, recall
 
 SHAPE = (5, 7)
 masks = hnp.arrays(bool, SHAPE)
@@ -71,16 +71,13 @@ def test_wrong_shapes_and_types_are_named():
         mask_l1(EMPTY.astype(np.int64), EMPTY)
 
 
-@given(st.lists(st.tuples(masks, masks), min_size=1, max_size=6), st.integers(0, 6))
-def test_pooled_iou_is_that_of_all_pixels_together_in_any_parts(pairs, cut):
-    first, second = PooledIoU(), PooledIoU()
-    for pair in pairs[cut:]:
-        first.update(*pair)
-    for pair in pairs[:cut]:
-        second.update(*pair)
-    first.merge(second)
-    stacked = [np.concatenate(side) for side in zip(*pairs, strict=True)]
-    assert first.compute() == mask_iou(*stacked)
+@given(masks, masks)
+def test_recall_is_the_share_of_wanted_pixels_that_are_covered(pred, wanted):
+    if wanted.any():
+        assert recall(pred, wanted) == pytest.approx(pred[wanted].mean())
+        assert recall(~EMPTY, wanted) == 1
+    else:
+        assert math.isnan(recall(pred, wanted))
 
 
 def test_iou_equals_pycocotools_on_real_masks(real_masks):

@@ -9,20 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from metrics import pixels, protocol
-from metrics.protocol import COUNTS, TRACKS, aggregate, binarise, paste, to_uint8
+from metrics import protocol
+from metrics.protocol import COUNTS, TRACKS, Total, aggregate, bin_of, binarise, spec_of, to_uint8
 
 SIZE = (16, 14)
-
-
-@pytest.fixture
-def sample():
-    """A random photo, its clean version, and a person of 96 pixels of which 36 are hidden."""
-    rng = np.random.default_rng(7)
-    image, clean, filling = rng.integers(0, 256, (3, *SIZE, 3)).astype(np.uint8)
-    amodal, modal = np.zeros(SIZE, bool), np.zeros(SIZE, bool)
-    amodal[2:14, 3:11] = modal[2:14, 3:8] = True
-    return {"image": image, "clean": clean, "amodal": amodal, "modal": modal}, filling
 
 
 @given(hnp.arrays(np.float32, SIZE, elements=st.floats(0, 1, width=32)))
@@ -45,93 +35,6 @@ def test_what_is_no_mask_is_refused(mask):
         binarise(mask)
 
 
-def test_a_perfect_mask(sample):
-    masks = {name: sample[0][name] for name in ("amodal", "modal")}
-    scores = protocol.score_mask(masks["amodal"], **masks)
-    assert scores == {
-        "iou": 1,
-        "invisible_iou": 1,
-        "l1": 0,
-        "intersection": 96,
-        "union": 96,
-        "hidden_pixels": 36,
-    }
-
-
-def test_the_visible_part_alone_finds_nothing_hidden(sample):
-    masks = {name: sample[0][name] for name in ("amodal", "modal")}
-    scores = protocol.score_mask(masks["modal"], **masks)
-    assert scores["iou"] == 60 / 96 and scores["invisible_iou"] == 0
-    assert scores["l1"] == pytest.approx(36 / (SIZE[0] * SIZE[1]))
-
-
-def test_content_scores_use_the_colours_in_the_hole_only(sample):
-    truth, filling = sample
-    hole = truth["amodal"] & ~truth["modal"]
-    scores = protocol.score_content(filling, **truth)
-    assert protocol.score_content(paste(filling, 255 - filling, hole), **truth) == scores
-    assert scores["l1_hole"] == pixels.l1_hole(filling, truth["clean"], hole)
-    assert scores["l1"] == pytest.approx(scores["l1_hole"] * hole.mean())
-
-
-def test_the_true_colours_are_perfect_and_psnr_stays_finite(sample):
-    truth, _ = sample
-    scores = protocol.score_content(truth["clean"], **truth)
-    assert scores["l1"] == scores["l1_hole"] == 0
-    assert scores["psnr"] == scores["psnr_hole"] == protocol.PSNR_CAP
-    assert scores["ssim"] == pytest.approx(1)
-
-
-def test_full_with_true_masks_is_content_plus_mask(sample):
-    truth, filling = sample
-    full = protocol.score_full(filling, truth["amodal"], initial=truth["modal"], **truth)
-    assert full["iou"] == 1 and full["mask_l1"] == 0
-    content = protocol.score_content(filling, **truth)
-    assert {name: full[name] for name in content} == content
-
-
-def test_full_fills_what_it_believes_hidden_and_is_scored_in_the_true_hole(sample):
-    truth, _ = sample
-    hole = truth["amodal"] & ~truth["modal"]
-    nothing = np.zeros(SIZE, np.uint8)
-    scores = protocol.score_full(truth["clean"], nothing, initial=truth["modal"], **truth)
-    assert scores["l1_hole"] == pixels.l1_hole(truth["image"], truth["clean"], hole) > 0
-    # All pixels believed to be hidden person: the hole is right, the rest is now wrong.
-    everything = np.ones(SIZE, np.float32)
-    spilled = protocol.score_full(truth["clean"], everything, initial=nothing, **truth)
-    assert spilled["l1_hole"] == 0 and spilled["l1"] > 0
-
-
-def test_nothing_hidden_has_no_hole_numbers(sample):
-    truth, filling = sample
-    truth["modal"] = truth["amodal"]
-    scores = protocol.score_content(filling, **truth)
-    assert math.isnan(scores["l1_hole"]) and math.isnan(scores["psnr_hole"])
-    assert scores["l1"] == 0 and scores["hidden_pixels"] == 0
-
-
-def test_shapes_that_do_not_fit_are_refused(sample):
-    truth, filling = sample
-    with pytest.raises(ValueError, match="one shape"):
-        protocol.score_content(filling[:8], **truth)
-    with pytest.raises(ValueError, match=r"\(16, 14\)"):
-        protocol.score_mask(np.ones((8, 8), bool), truth["amodal"], truth["modal"])
-
-
-def test_every_number_of_a_track_is_made_and_no_other(sample):
-    truth, filling = sample
-    masks = {name: truth[name] for name in ("amodal", "modal")}
-    made = {
-        "mask": protocol.score_mask(truth["amodal"], **masks),
-        "content": protocol.score_content(filling, **truth),
-        "full": protocol.score_full(filling, truth["amodal"], initial=truth["modal"], **truth),
-    }
-    for track, specs in TRACKS.items():
-        expected = {spec.name for spec in specs if spec.per_sample and spec.needs is None}
-        assert made[track].keys() - set(COUNTS) == expected
-        assert protocol.HEADLINE[track] in expected
-
-
 records = st.lists(
     st.fixed_dictionaries(
         {
@@ -150,17 +53,37 @@ records = st.lists(
 def test_aggregate_leaves_nan_out_counts_and_ignores_order(samples, seed):
     totals = aggregate(samples)
     counted = [s["l1_hole"] for s in samples if not math.isnan(s["l1_hole"])]
-    assert totals["l1_hole"]["n"] == len(counted)
+    assert totals["l1_hole"].n == len(counted)
     if counted:
-        assert totals["l1_hole"]["value"] == pytest.approx(sum(counted) / len(counted))
+        assert totals["l1_hole"].value == pytest.approx(sum(counted) / len(counted))
     else:
-        assert math.isnan(totals["l1_hole"]["value"])
+        assert math.isnan(totals["l1_hole"].value)
     pooled = sum(s["intersection"] for s in samples) / sum(s["union"] for s in samples)
-    assert totals["pooled_iou"] == {"value": pytest.approx(pooled), "n": len(samples)}
+    assert totals["pooled_iou"] == Total(pytest.approx(pooled), len(samples))
     assert not totals.keys() & set(COUNTS)
     shuffled = samples.copy()
     random.Random(seed).shuffle(shuffled)
     np.testing.assert_equal(aggregate(shuffled), totals)
+
+
+@given(st.integers(1, 10**6), st.data())
+def test_bins_are_tenths_of_the_visible_share_and_the_last_is_closed(whole, data):
+    hidden = data.draw(st.integers(0, whole))
+    expected = min(10 * (whole - hidden) // whole, 9)
+    assert bin_of(hidden / whole) == expected
+
+
+def test_columns_are_found_by_name_those_of_body_parts_as_well():
+    for track, specs in TRACKS.items():
+        assert len({spec.name for spec in specs}) == len(specs)
+        assert all(spec_of(track, spec.name) is spec for spec in specs)
+        assert protocol.HEADLINE[track] in {spec.name for spec in specs if spec.shown}
+    recall = spec_of("mask", "invisible_recall@left-arm")
+    assert recall.name == "invisible_recall@left-arm" and recall.higher_is_better
+    assert recall.title == "Recall invisible, left-arm" and not recall.shown
+    for track, name in (("mask", "l1_hole@head"), ("content", "iou"), ("full", "l1_hole@")):
+        with pytest.raises(KeyError, match=name):
+            spec_of(track, name)
 
 
 def test_the_protocol_does_not_import_torch():

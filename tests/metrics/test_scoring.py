@@ -1,12 +1,19 @@
 import math
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from metrics import protocol
-from metrics.scoring import Networks, SetScorer, load_networks
+from metrics import protocol, samples
+from metrics.feature_file import FeatureFile
+from metrics.scoring import Networks, SetScore, SetScorer, load_networks, no_networks
+from metrics.truth import STRICT, Prediction, Rules
+from tests.metrics.cases import real_cases
 
-COUNT = 6
+COUNT = 7
+VGG = {"lpips_vgg", "lpips_vgg_hole"}
 
 
 @pytest.fixture(scope="module")
@@ -15,95 +22,172 @@ def networks(installed_weights) -> Networks:
 
 
 @pytest.fixture(scope="module")
-def samples(real_photos) -> dict[str, dict]:
-    """Real photos; person and occluder are boxes; the first person is not occluded."""
-    samples = {}
-    for i in range(COUNT):
-        clean = real_photos[i]
-        amodal, modal = np.zeros((2, *clean.shape[:2]), bool)
-        amodal[20:120, 30:70] = modal[20:120, 30:70] = True
-        modal[60 : 60 + 8 * i] = False
-        image = np.where((amodal & ~modal)[..., None], 255 - clean, clean)
-        samples[f"p{i}"] = {
-            "pred_rgb": real_photos[-1 - i],
-            "image": image,
-            "clean": clean,
-            "amodal": amodal,
-            "modal": modal,
-        }
-    return samples
+def cases(real_photos):
+    return real_cases(real_photos, COUNT)
 
 
-def _scored(samples, networks, order, **options):
-    scorer = SetScorer("content", networks, **options)
+def _scorer(cases, networks, order, track="full", **options) -> SetScorer:
+    scorer = SetScorer(track, networks, **options)
     for name in order:
-        scorer.add_content(name, **samples[name])
+        scorer.add(*cases[name])
     return scorer
 
 
-def _assert_same(a, b):
-    assert a.per_sample.keys() == b.per_sample.keys() and a.totals.keys() == b.totals.keys()
+def _score_elsewhere(cases, order) -> SetScorer:
+    return _scorer(cases, load_networks(), order, batch_size=2)
+
+
+def _assert_same(a: SetScore, b: SetScore) -> None:
+    assert list(a.per_sample) == list(b.per_sample) and a.missing == b.missing
     for name, record in a.per_sample.items():
         assert record == pytest.approx(b.per_sample[name], abs=1e-6, nan_ok=True)
-    for name, total in a.totals.items():
-        assert total["n"] == b.totals[name]["n"]
-        assert total["value"] == pytest.approx(b.totals[name]["value"], abs=1e-4)
+    _assert_same_totals(a.totals, b.totals)
+    _assert_same_totals(a.floor, b.floor)
+    for bin_a, bin_b in zip(a.bins, b.bins, strict=True):
+        assert (bin_a.low, bin_a.high) == (bin_b.low, bin_b.high)
+        _assert_same_totals(bin_a.totals, bin_b.totals)
 
 
-def test_batches_order_and_processes_do_not_matter(samples, networks):
-    names = sorted(samples)
-    once = _scored(samples, networks, names, batch_size=4).finish()
-    assert once.missing == {} and once.truth.n == COUNT
-    assert once.totals.keys() == {spec.name for spec in protocol.TRACKS["content"]}
-    first = _scored(samples, networks, names[:1:-1], batch_size=1)
-    second = _scored(samples, networks, names[:2], batch_size=3)
-    first.merge(second)
+def _assert_same_totals(a: dict[str, protocol.Total], b: dict[str, protocol.Total]) -> None:
+    assert a.keys() == b.keys()
+    for name, total in a.items():
+        assert total.n == b[name].n
+        for side in ("value", "low", "high"):
+            assert getattr(total, side) == pytest.approx(getattr(b[name], side), abs=1e-4)
+
+
+@pytest.fixture(scope="module")
+def once(cases, networks) -> SetScore:
+    return _scorer(cases, networks, sorted(cases), batch_size=3).finish()
+
+
+def test_every_metric_of_the_track_has_a_value(once, cases):
+    assert once.missing.keys() == VGG
+    parts = {"invisible_recall@legs", "l1_hole@legs"}
+    expected = {spec.name for spec in protocol.TRACKS["full"]} | parts
+    assert once.totals.keys() == expected - VGG
+    assert once.totals["fid"].n == COUNT and once.floor.keys() == {"fid", "kid"}
+    assert sum(b.totals["pooled_iou"].n for b in once.bins) == COUNT
+    for name in ("fid", "kid", "parsing_miou"):
+        assert once.totals[name].low <= once.totals[name].value <= once.totals[name].high
+    assert once.totals["iou"].low is None
+
+
+def test_vgg_is_there_where_it_was_asked_for(once, cases, installed_weights):
+    networks = load_networks(vgg=True)
+    networks.inception = None
+    score = _scorer(cases, networks, ["s02", "s03"]).finish()
+    for record in score.per_sample.values():
+        assert 0 < record["lpips_vgg"] < record["lpips_vgg_hole"]
+    names = ("lpips", "lpips_hole")
+    for key, record in score.per_sample.items():
+        assert [record[n] for n in names] == pytest.approx([once.per_sample[key][n] for n in names])
+
+
+def test_neither_batches_nor_order_nor_merging_matter(once, cases, networks):
+    names = sorted(cases)
+    first = _scorer(cases, networks, names[:1:-1], batch_size=1)
+    first.merge(_scorer(cases, networks, names[:2], batch_size=16))
     _assert_same(first.finish(), once)
-    cached = _scored(samples, networks, names, truth=once.truth).finish()
-    _assert_same(cached, once)
 
 
-def test_numbers_are_those_of_the_protocol_and_what_is_hidden_nowhere_is_not_counted(samples):
-    score = _scored(samples, None, samples).finish()
-    for name, sample in samples.items():
-        np.testing.assert_equal(score.per_sample[name], protocol.score_content(**sample))
-    assert score.totals["l1_hole"]["n"] == COUNT - 1
-    assert score.totals["l1"]["n"] == COUNT
-    assert math.isnan(score.per_sample["p0"]["psnr_hole"])
+def test_two_processes_equal_one(once, cases, networks):
+    names = sorted(cases)
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        there = pool.submit(_score_elsewhere, cases, names[:3])
+        here = _scorer(cases, networks, names[3:])
+        other = there.result()
+    here.merge(other)
+    _assert_same(here.finish(), once)
+    with pytest.raises(ValueError, match="another process"):
+        other.add(*cases[names[5]])
 
 
-def test_missing_networks_leave_their_numbers_out_with_the_reason(samples, tmp_path, monkeypatch):
+def test_kept_features_of_the_truth_give_the_same_score(once, cases, networks, tmp_path):
+    path = tmp_path / "truth.safetensors"
+    once.truth.save(path)
+    kept = FeatureFile.load(path)
+    again = _scorer(cases, networks, reversed(sorted(cases)), truth=kept).finish()
+    _assert_same(again, once)
+    assert again.truth is kept
+    foreign = SetScorer("full", networks, truth=FeatureFile())
+    with pytest.raises(ValueError, match="s00.*of other samples"):
+        foreign.add(*cases["s00"])
+
+
+def test_the_truth_itself_is_a_perfect_prediction(cases, networks):
+    scorer = SetScorer("full", networks)
+    for truth, _ in cases.values():
+        scorer.add(truth, Prediction(truth.amodal, truth.clean, truth.parsing))
+    score = scorer.finish()
+    perfect = {"lpips": 0, "lpips_hole": 0, "l1": 0, "ssim_hole": 1, "iou": 1}
+    perfect |= {"psnr_hole": protocol.PSNR_CAP, "boundary_f": 1, "parsing_miou": 1, "mask_l1": 0}
+    perfect |= {"invisible_iou": 1, "invisible_recall@legs": 1, "l1_hole@legs": 0}
+    for name, value in perfect.items():
+        assert score.totals[name].value == pytest.approx(value, abs=1e-9)
+    assert score.totals["fid"].value == pytest.approx(0, abs=1e-3)
+    assert score.totals["kid"].value < 0  # unbiased: below that of two different sets
+
+
+def test_numbers_are_those_of_the_protocol_and_what_is_hidden_nowhere_is_not_counted(cases):
+    for rules in (STRICT, Rules("official", border_band=2)):
+        score = _scorer(cases, None, cases, "content", protocol=rules).finish()
+        for name, (truth, prediction) in cases.items():
+            pair = samples.make_pair("content", truth, prediction, rules)
+            expected = samples.score("content", truth, prediction, pair)
+            np.testing.assert_equal(score.per_sample[name], expected)
+        assert score.totals["l1_hole"].n == COUNT - 2 and score.totals["l1"].n == COUNT
+        assert math.isnan(score.per_sample["s00"]["psnr_hole"])
+
+
+def test_missing_networks_leave_their_numbers_out_with_the_reason(cases, tmp_path, monkeypatch):
     monkeypatch.setenv("HDEOCC_CACHE", str(tmp_path))
-    score = _scored(samples, load_networks(), samples).finish()
-    assert score.missing.keys() == {"lpips", "lpips_hole", "fid"}
-    assert all("hdeocc weights" in reason for reason in score.missing.values())
-    assert not score.totals.keys() & score.missing.keys() and score.truth is None
+    score = _scorer(cases, load_networks(), cases, "content").finish()
+    assert score.missing.keys() == {"lpips", "lpips_hole", "fid", "kid"} | VGG
+    reasons = [reason for name, reason in score.missing.items() if name not in VGG]
+    assert all("hdeocc weights" in reason for reason in reasons)
+    assert "not asked for" in score.missing["lpips_vgg"]
+    assert not score.totals.keys() & score.missing.keys()
+    assert score.truth is None and score.floor == {}
+    assert no_networks().missing.keys() == score.missing.keys()
 
 
-def test_the_full_track_and_the_mask_track(samples):
-    full, mask = SetScorer("full"), SetScorer("mask")
-    for name, sample in samples.items():
-        pred_amodal = np.where(sample["amodal"], 0.9, 0.1)
-        full.add_full(name, pred_amodal=pred_amodal, initial=sample["modal"], **sample)
-        mask.add_mask(name, pred_amodal, sample["amodal"], sample["modal"])
-    assert mask.finish().totals["pooled_iou"] == {"value": 1.0, "n": COUNT}
-    assert mask.finish().missing == {}
-    content = _scored(samples, None, samples).finish().totals
-    assert full.finish().totals | content == full.finish().totals
-    assert full.finish().totals["invisible_iou"] == {"value": 1.0, "n": COUNT - 1}
+def test_what_one_photo_cannot_have_is_missing_with_the_reason(cases, networks):
+    score = _scorer(cases, networks, ["s01"], "content").finish()
+    assert (
+        score.missing.keys() == {"fid", "kid"} | VGG and "2 photos, got 1" in score.missing["kid"]
+    )
+    truth, prediction = cases["s01"]
+    scorer = SetScorer("mask")
+    scorer.add(truth, replace(prediction, parsing=None))
+    assert scorer.finish().missing.keys() == {"parsing_miou"}
 
 
-def test_mistakes_name_the_sample_and_leave_no_trace(samples):
+def test_with_true_masks_the_full_track_is_the_other_two_together(cases):
+    true = {k: (t, replace(p, mask=t.amodal)) for k, (t, p) in cases.items()}
+    tracks = ("mask", "content", "full")
+    mask, content, full = (_scorer(true, None, true, track).finish() for track in tracks)
+    assert mask.missing == {} and content.missing == full.missing == no_networks().missing
+    both = {("mask_l1" if name == "l1" else name): total for name, total in mask.totals.items()}
+    assert full.totals == both | content.totals
+    assert full.bins == mask.bins and content.bins == []
+
+
+def test_mistakes_name_the_sample_and_leave_no_trace(cases):
     scorer = SetScorer("content")
-    scorer.add_content("p1", **samples["p1"])
-    with pytest.raises(ValueError, match="p1 was scored twice"):
-        scorer.add_content("p1", **samples["p1"])
-    with pytest.raises(ValueError, match="sample p2: .*one shape"):
-        scorer.add_content("p2", **samples["p2"] | {"pred_rgb": samples["p2"]["clean"][:9]})
-    with pytest.raises(ValueError, match="p2.*for content"):
-        scorer.add_mask("p2", samples["p2"]["amodal"], samples["p2"]["amodal"], None)
-    with pytest.raises(ValueError, match="p1 was scored twice"):
-        scorer.merge(_scored(samples, None, ["p1"]))
+    scorer.add(*cases["s01"])
+    truth, prediction = cases["s02"]
+    with pytest.raises(ValueError, match="s01: it was scored twice"):
+        scorer.add(*cases["s01"])
+    with pytest.raises(ValueError, match="sample s02: .*one shape"):
+        scorer.add(truth, replace(prediction, photo=prediction.photo[:9]))
+    with pytest.raises(ValueError, match="sample s02: a predicted photo is missing"):
+        scorer.add(truth, Prediction(mask=truth.amodal))
+    with pytest.raises(ValueError, match="s01: it was scored twice"):
+        scorer.merge(_scorer(cases, None, ["s01"], "content"))
+    for other in (SetScorer("full"), SetScorer("content", protocol=Rules("official"))):
+        with pytest.raises(ValueError, match="cannot be merged"):
+            scorer.merge(other)
     with pytest.raises(ValueError, match="unknown track"):
         SetScorer("colour")
-    assert scorer.finish().per_sample.keys() == {"p1"}
+    assert scorer.finish().per_sample.keys() == {"s01"}
