@@ -8,6 +8,7 @@ Both rows share one U-Net of 4x4 convolutions with stride 2 and one conditional 
 Networks and losses see everything in [-1, 1], masks too; predictions are mapped to [0, 1].
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -254,6 +255,7 @@ class _Pix2Pix(Learned):
     generator_betas: ClassVar[tuple[float, float]] = (0.5, 0.999)
     discriminator_betas: ClassVar[tuple[float, float]] = (0.5, 0.999)
     weight_decay: ClassVar[float] = 0.0
+    presets: ClassVar[Mapping[Preset, Pix2PixConfig]] = PRESET_CONFIGS
 
 
 class Pix2PixMask(_Pix2Pix):
@@ -262,9 +264,9 @@ class Pix2PixMask(_Pix2Pix):
     track: ClassVar[Track] = "mask"
     consumes: ClassVar[frozenset[str]] = frozenset({"image", "initial"})
 
-    def __init__(self, preset: Preset = "quick") -> None:
+    def __init__(self, preset: Preset = "quick", sizes: Pix2PixConfig | None = None) -> None:
         super().__init__(preset)
-        self.nets = Pix2PixMaskNets(PRESET_CONFIGS[preset])
+        self.nets = Pix2PixMaskNets(sizes or PRESET_CONFIGS[preset])
 
     def infer(self, batch: Batch) -> Tensor:
         return (self.nets.generator(mask_input(batch)) + 1) / 2
@@ -276,9 +278,9 @@ class Pix2PixContent(_Pix2Pix):
     track: ClassVar[Track] = "content"
     consumes: ClassVar[frozenset[str]] = frozenset({"image", "modal", "amodal"})
 
-    def __init__(self, preset: Preset = "quick") -> None:
+    def __init__(self, preset: Preset = "quick", sizes: Pix2PixConfig | None = None) -> None:
         super().__init__(preset)
-        self.nets = Pix2PixContentNets(PRESET_CONFIGS[preset])
+        self.nets = Pix2PixContentNets(sizes or PRESET_CONFIGS[preset])
 
     def infer(self, batch: Batch) -> Tensor:
         painted = (self.nets.generator(content_input(batch)) + 1) / 2

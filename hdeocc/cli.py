@@ -14,7 +14,12 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "quickstart": ("leaderboards.cli:quickstart", "The whole job on built-in people, in minutes."),
     "synth": ("synth.cli:synth", "Build, preview and check data sets of occluded people."),
     "bench": ("leaderboards.cli:bench", "Fit, predict and score the methods of a benchmark."),
-    "leaderboard": ("leaderboards.cli:leaderboard", "Render tables and the page from results."),
+    "predict": ("leaderboards.cli_predict:predict", "Predict a data set with a fitted method."),
+    "score": ("leaderboards.cli_predict:score", "Score predictions of any program."),
+    "leaderboard": (
+        "leaderboards.cli_leaderboard:leaderboard",
+        "Render, verify, compare and extend results.",
+    ),
     "methods": ("hdeocc.commands:methods", "List the methods that can be compared."),
     "weights": ("metrics.cli:weights", "Install and check the feature networks of the metrics."),
 }

@@ -5,13 +5,14 @@ A method is one class registered under the entry-point group ``hdeocc.methods`` 
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from hdeocc.options import change
 from synth.errors import InputError
 from synth.sample import Sample
 from synth.settings import hint
@@ -81,6 +82,11 @@ class Method(ABC):
         consumes: the inputs ``predict`` reads, of ``hdeocc.batch.INPUTS``; nothing else is given.
         learned: whether ``fit`` trains.
         upstream: "track.name" of methods that must be fitted before this one.
+        presets: for each preset a frozen dataclass of settings, where a variant may change some;
+            the constructor takes one as its second argument. Empty: there are no variants.
+
+    Attributes:
+        options: what a variant changes, by full name; {} for the method as it is.
     """
 
     track: ClassVar[Track]
@@ -88,9 +94,42 @@ class Method(ABC):
     consumes: ClassVar[frozenset[str]]
     learned: ClassVar[bool] = False
     upstream: ClassVar[tuple[str, ...]] = ()
+    presets: ClassVar[Mapping[Preset, Any]] = {}
 
-    def __init__(self, preset: Preset = "quick") -> None:
+    def __init__(self, preset: Preset = "quick", sizes: Any = None) -> None:
         self.preset: Preset = preset
+        self.options: dict[str, Any] = {}
+
+    @classmethod
+    def settings(cls, preset: Preset, options: Mapping[str, Any]) -> tuple[Any, dict[str, Any]]:
+        """The settings of a preset with some changed by name, and the options by full name.
+
+        Raises:
+            InputError: an option that the method does not have, or of another type.
+        """
+        where = f"method {cls.__name__}"
+        if options and preset not in cls.presets:
+            raise InputError(f"{where}: has no options, so {next(iter(options))!r} cannot be set")
+        if not options:
+            return cls.presets.get(preset), {}
+        return change(cls.presets[preset], options, where)
+
+    @classmethod
+    def variant(
+        cls, preset: Preset, options: Mapping[str, Any], title: str | None = None
+    ) -> "Method":
+        """An unfitted method with some of its settings changed by name.
+
+        Raises:
+            InputError: as :meth:`settings`.
+        """
+        sizes, known = cls.settings(preset, options)
+        method = cls(preset, sizes) if known else cls(preset)
+        method.options = known
+        if title is not None:
+            # An attribute of the instance hides the class's, so a variant has a name of its own.
+            object.__setattr__(method, "title", title)
+        return method
 
     def fit(self, data: FitData, budget: Budget, fabric: "Fabric") -> None:
         """Learn from ``data`` within ``budget``; methods that learn nothing keep this one."""
@@ -102,6 +141,13 @@ class Method(ABC):
 
         A prediction never depends on the other samples of its batch.
         """
+
+    def predict_parsing(self, batch: "Batch") -> "Tensor | None":
+        """Body parts of the whole person, (B, H, W) int64 LIP-20; None where a method has none.
+
+        0 outside the predicted person. Only methods of the mask track are asked.
+        """
+        return None
 
     def save(self, folder: Path) -> None:
         """Write what :meth:`load` needs into ``folder``; nothing for methods without weights."""

@@ -4,6 +4,7 @@ It is guided by the parsing that stage 1 predicts, so that it needs no labels at
 training the true parsing takes turns with the predicted one where it is known.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar, cast
 
@@ -182,6 +183,7 @@ class TwoStageContent(Learned):
     title: ClassVar[str] = "Two-stage (ours)"
     consumes: ClassVar[frozenset[str]] = frozenset({"image", "initial", "modal", "amodal"})
     upstream: ClassVar[tuple[str, ...]] = (STAGE_1,)
+    presets: ClassVar[Mapping[Preset, ContentPreset]] = CONTENT_PRESETS
     generator_betas: ClassVar[tuple[float, float]] = (0.9, 0.999)
     discriminator_betas: ClassVar[tuple[float, float]] = (0.0, 0.9)
     discriminator_lr: ClassVar[float] = 0.1

@@ -1,6 +1,7 @@
 """Stage 1 as a method of the mask track: refined mask completion (paper section 3.2)."""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, cast
 
@@ -117,6 +118,7 @@ class TwoStageMask(Learned):
     track: ClassVar[Track] = "mask"
     title: ClassVar[str] = "Two-stage (ours)"
     consumes: ClassVar[frozenset[str]] = frozenset({"image", "initial"})
+    presets: ClassVar[Mapping[Preset, MaskPreset]] = MASK_PRESETS
 
     def __init__(self, preset: Preset = "quick", sizes: MaskPreset | None = None) -> None:
         super().__init__(preset)
@@ -145,3 +147,14 @@ class TwoStageMask(Learned):
 
     def infer(self, batch: Batch) -> Tensor:
         return whole_probability(self.net(batch.image, batch.initial))
+
+    @torch.inference_mode()
+    def predict_parsing(self, batch: Batch) -> Tensor | None:
+        if self.net.amodal_parsing is None:
+            return None
+        self.net.eval()
+        seen = batch.to(next(self.net.parameters()).device)
+        out: MaskOutput = self.net(seen.image, seen.initial)
+        assert out.amodal_parsing is not None
+        parts = out.amodal_parsing[:, 1:].argmax(dim=1) + 1
+        return (parts * (whole_probability(out)[:, 0] >= 0.5)).cpu()
