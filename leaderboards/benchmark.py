@@ -4,14 +4,18 @@ Unknown keys are refused, so that a typing error never silently runs another com
 """
 
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from hdeocc.method import Budget, Preset, Track
+from metrics.truth import RulesName
 from synth.errors import InputError
 from synth.settings import Library, Strict, hint, keys_of
+
+NAME = r"^[a-z0-9][a-z0-9-]*$"
 
 
 class TrackBudget(Strict):
@@ -61,14 +65,45 @@ class Tracks(Strict):
         return self
 
 
+class Variant(Strict):
+    """A registered method with some settings changed by name: a row of its own in `[tracks]`."""
+
+    base: str = Field(description="name of the registered method, without its track")
+    track: Track
+    title: str
+    options: dict[str, Any] = Field(min_length=1)
+
+
+class Alternative(Strict):
+    """The same rows on another recipe, for who does not have the photos of the first."""
+
+    preset: Preset
+    budget: Budgets
+
+
 class Benchmark(Strict):
     """A comparison that anybody can run again; see the module's docstring."""
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
+    name: str = Field(pattern=NAME)
     title: str
     recipe: str = Field(description="name of a bundled recipe, or a path ending in .toml")
+    test_recipe: str | None = Field(
+        None, description="recipe of the test samples, where train and test lie in two releases"
+    )
+    fingerprint: str | None = Field(
+        None,
+        pattern=r"^[0-9a-f]{12,64}$",
+        description="of the test split, or its first 12 digits or more; other data are refused",
+    )
     preset: Preset
     protocol: str = Field(description="version of `metrics.protocol` that the numbers mean")
+    protocols: tuple[RulesName, ...] = Field(
+        ("strict",), min_length=1, description="the mask track is scored by the first one alone"
+    )
+    border_band: int = Field(
+        0, ge=0, le=64, description="pixels around the outline that no content score counts"
+    )
+    lpips_vgg: bool = Field(False, description="LPIPS on VGG16 features too, beside AlexNet's")
     train: Literal["disk", "live"] = Field(
         "disk",
         description="learn from the stored train split, or from samples made while training, "
@@ -77,6 +112,60 @@ class Benchmark(Strict):
     seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field((0,), min_length=1)
     budget: Budgets
     tracks: Tracks
+    variants: dict[Annotated[str, Field(pattern=NAME)], Variant] = {}
+    alternatives: dict[str, Alternative] = Field(
+        {}, description="by recipe; `hdeocc bench run NAME --on RECIPE` runs one"
+    )
+
+    @model_validator(mode="after")
+    def _rules_and_variants(self) -> "Benchmark":
+        if len(set(self.protocols)) < len(self.protocols):
+            raise ValueError("protocols names one twice; keep one")
+        for name, variant in self.variants.items():
+            rows: tuple[str, ...] = getattr(self.tracks, variant.track)
+            if name not in rows:
+                raise ValueError(f"variants.{name} is in no row; list it in tracks.{variant.track}")
+        return self
+
+    def variant(self, track: Track, name: str) -> Variant | None:
+        """The variant that a row of a track stands for; None where it is a registered method."""
+        found = self.variants.get(name)
+        return found if found is not None and found.track == track else None
+
+    def registered(self, track: Track) -> list[str]:
+        """The registered methods behind the rows of a track, each once."""
+        names: tuple[str, ...] = getattr(self.tracks, track)
+        found = [(self.variant(track, name), name) for name in names]
+        return list(dict.fromkeys(v.base if v else name for v, name in found))
+
+    def rules_of(self, track: str) -> tuple[RulesName, ...]:
+        """By which rules a track is scored: those of masks are the same in all protocols."""
+        return self.protocols[:1] if track == "mask" else self.protocols
+
+    def located(self) -> "Benchmark":
+        """The same benchmark with absolute paths, so that it can be gone on with from anywhere."""
+        paths = {"recipe": self.recipe, "test_recipe": self.test_recipe}
+        own = {k: str(Path(v).resolve()) for k, v in paths.items() if v and v.endswith(".toml")}
+        return self.model_copy(update=own)
+
+    def on(self, recipe: str, preset: Preset) -> "Benchmark":
+        """The same rows on another recipe, under a name of its own.
+
+        ``preset`` is used where the benchmark declares no alternative of that recipe.
+        """
+        stem = Path(recipe).stem
+        known = self.alternatives.get(recipe, Alternative(preset=preset, budget=self.budget))
+        changes: Mapping[str, Any] = {
+            "name": f"{self.name}-on-{stem}",
+            "title": f"{self.title}, on {stem}",
+            "recipe": recipe,
+            "test_recipe": None,
+            "fingerprint": None,
+            "train": "disk",
+            "preset": known.preset,
+            "budget": known.budget,
+        }
+        return self.model_copy(update=changes)
 
     def budget_of(self, track: Track, seed: int) -> Budget:
         """What a learned method of a track may spend."""
@@ -104,7 +193,9 @@ class Benchmark(Strict):
             p for p in self.tracks.full if p[0] in kept["mask"] and p[1] in kept["content"]
         )
         tracks = Tracks(mask=kept["mask"], content=kept["content"], full=full)
-        return self.model_copy(update={"tracks": tracks})
+        rows = {"mask": tracks.mask, "content": tracks.content}
+        variants = {n: v for n, v in self.variants.items() if n in rows[v.track]}
+        return self.model_copy(update={"tracks": tracks, "variants": variants})
 
     def _check_listed(self, name: str) -> None:
         plain = [*self.tracks.mask, *self.tracks.content]
@@ -120,13 +211,15 @@ BENCHMARKS = Library(
     Benchmark,
     "leaderboards",
     "benchmarks",
-    keys_of((Benchmark, Budgets, TrackBudget, Tracks)),
+    keys_of((Benchmark, Budgets, TrackBudget, Tracks, Variant, Alternative)),
 )
 
 
 def bundled() -> list[str]:
-    """Names of the benchmarks that come with the package."""
-    return BENCHMARKS.bundled()
+    """Names of the benchmarks that come with the package, those of speed left out."""
+    from leaderboards.speed import is_speed
+
+    return [name for name in BENCHMARKS.bundled() if not is_speed(name)]
 
 
 def load_benchmark(name_or_path: str | Path) -> Benchmark:

@@ -1,4 +1,4 @@
-"""The commands `hdeocc bench`, `hdeocc leaderboard` and `hdeocc quickstart`."""
+"""The commands `hdeocc bench` and `hdeocc quickstart`."""
 
 import os
 import time
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from leaderboards.benchmark import Benchmark
     from leaderboards.fit import Rerun
     from leaderboards.records import Record
 
@@ -29,6 +30,13 @@ out_option = click.option(
 workers_option = click.option(
     "--workers", type=click.IntRange(1), help="Processes that build the data [default: cores]."
 )
+rerun_option = click.option(
+    "--rerun",
+    type=click.Choice(["only-missing", "always", "never"]),
+    default="only-missing",
+    show_default=True,
+    help="Which steps that were done before are done again.",
+)
 
 
 @click.group(context_settings=WIDE)
@@ -40,19 +48,30 @@ def bench() -> None:
       hdeocc bench list
       hdeocc bench run people-quick --out out/people
       hdeocc bench run photos-small --out out/photos --data ../shared/data
+      hdeocc bench status out/photos
+      hdeocc bench resume out/photos
     """
 
 
 @bench.command("list")
 def list_benchmarks() -> None:
-    """List the benchmarks that come with the package."""
+    """List the benchmarks that come with the package.
+
+    \b
+    Example:
+      hdeocc bench list
+    """
     from leaderboards.benchmark import bundled, load_benchmark
+    from leaderboards.speed import bundled_speed, load_speed
 
     for name in bundled():
         benchmark = load_benchmark(name)
         tracks = benchmark.tracks
         rows = f"{len(tracks.mask)} mask, {len(tracks.content)} content, {len(tracks.full)} full"
         click.echo(f"{name:16s} {benchmark.title} ({rows})")
+    for name in bundled_speed():
+        speed = load_speed(name)
+        click.echo(f"{name:16s} {speed.title} ({len(speed.speed)} networks, timed)")
 
 
 @bench.command(context_settings=WIDE)
@@ -64,59 +83,112 @@ def list_benchmarks() -> None:
     help="Folder of the photos [default: $HDEOCC_DATA, else ../shared/data].",
 )
 @click.option("--methods", help="Only these, by name, with commas: telea,mask.pix2pix")
-@click.option(
-    "--rerun",
-    type=click.Choice(["only-missing", "always", "never"]),
-    default="only-missing",
-    show_default=True,
-    help="Which steps that were done before are done again.",
-)
+@click.option("--on", "recipe", help="The same rows on another recipe, such as photos-small.")
+@rerun_option
 @workers_option
 def run(
     benchmark: str,
     out: Path,
     data: Path | None,
     methods: str | None,
+    recipe: str | None,
     rerun: "Rerun",
     workers: int | None,
 ) -> None:
     """Run a benchmark, by name or from a .toml file, and render its tables and page.
 
-    Stop it at any time; the same command goes on where it stopped.
+    Stop it at any time; the same command, or `hdeocc bench resume`, goes on where it stopped.
+    Where photos are missing it says which, and on which photos at hand the same table can be made.
 
     \b
     Examples:
       hdeocc bench run people-quick --out out/people
       hdeocc bench run people-quick --out out/people --methods telea,telea-person
       hdeocc bench run my-benchmark.toml --out out/mine --rerun always
+      hdeocc bench run paper-masks --out out/masks --data ~/ahp
+      hdeocc bench run paper-masks --out out/masks --on photos-small --data ~/photos
+      hdeocc bench run paper-speed --out out/speed
     """
+    from leaderboards.benchmark import load_benchmark
+    from leaderboards.speed import is_speed
+
+    if is_speed(benchmark):
+        _time(benchmark, out, {"--data": data, "--methods": methods, "--on": recipe})
+        return
+    given = (("--data", data), ("--methods", methods), ("--on", recipe))
     command = f"hdeocc bench run {benchmark} --out {out}"
-    command += f" --data {data}" if data else ""
-    command += f" --methods {methods}" if methods else ""
-    _run(benchmark, out, data, methods, rerun, workers, command)
+    command += "".join(f" {option} {value}" for option, value in given if value)
+    loaded = load_benchmark(benchmark)
+    _run(_moved(loaded, recipe), out, data, _listed(methods), rerun, workers, command)
 
 
-@click.group(context_settings=WIDE)
-def leaderboard() -> None:
-    """Render tables and the page from results.
+def _moved(benchmark: "Benchmark", recipe: str | None) -> "Benchmark":
+    """The benchmark on another recipe; its preset is that of the recipe's size."""
+    from synth.recipe import load_recipe
+
+    if recipe is None:
+        return benchmark
+    size = load_recipe(recipe).size
+    return benchmark.on(recipe, "quick" if size <= 64 else "small" if size <= 128 else "full")
+
+
+def _listed(methods: str | None) -> list[str] | None:
+    return None if methods is None else [m.strip() for m in methods.split(",") if m.strip()]
+
+
+def _time(benchmark: str, out: Path, options: dict[str, object]) -> None:
+    """Run a benchmark of speed, which knows neither data nor methods."""
+    from leaderboards.speed import load_speed
+    from synth.errors import InputError
+
+    for option, value in options.items():
+        if value is not None:
+            raise InputError(
+                f"{option}: {benchmark} needs no data and times all rows; leave it out"
+            )
+    speed = load_speed(benchmark)
+    with _interruptible(f"hdeocc bench run {benchmark} --out {out}"):
+        from leaderboards.timing import run_speed, speed_table
+
+        click.echo(speed_table(run_speed(speed, out)))
+    click.echo(f"Table: {(out / 'speed.md').resolve()}")
+
+
+@bench.command(context_settings=WIDE)
+@click.argument("out", type=click.Path(path_type=Path))
+def status(out: Path) -> None:
+    """Show what is fitted, predicted and scored, and how far a training is.
+
+    OUT is the --out of a benchmark run, running or not. A training is as far as its last
+    checkpoint, one a minute.
 
     \b
     Example:
-      hdeocc leaderboard render out/people
+      hdeocc bench status out/people
     """
+    from leaderboards.status import status as read_status
+    from leaderboards.status import status_table
+
+    click.echo(status_table(read_status(out)))
 
 
-@leaderboard.command("render")
-@click.argument("folder", type=click.Path(path_type=Path))
-def render_command(folder: Path) -> None:
-    """Make leaderboard.html, .md, .csv and contact-sheet.png again.
+@bench.command(context_settings=WIDE)
+@click.argument("out", type=click.Path(path_type=Path))
+@rerun_option
+@workers_option
+def resume(out: Path, rerun: "Rerun", workers: int | None) -> None:
+    """Go on with a run that was stopped, with the same benchmark, methods and photos.
 
-    FOLDER is the --out of a benchmark run. Nothing is computed anew.
+    \b
+    Example:
+      hdeocc bench resume out/people
     """
-    from leaderboards.render import render
+    from leaderboards.folder import read_claim
 
-    records = render(folder)
-    click.echo(f"{len(records)} results -> {folder / 'leaderboard.html'}")
+    claim = read_claim(out)
+    methods = None if claim.methods is None else list(claim.methods)
+    command = f"hdeocc bench resume {out}"
+    _run(claim.benchmark, out, claim.data, methods, rerun, workers, command)
 
 
 @click.command(context_settings=WIDE)
@@ -134,49 +206,42 @@ def quickstart(out: Path, workers: int | None) -> None:
     Takes minutes on two cores, without GPU and without network. Stop it at any time; the same
     command goes on where it stopped.
     """
+    from leaderboards.benchmark import load_benchmark
+
     started = time.monotonic()
     default = click.get_current_context().get_parameter_source("out")
     given = default is not None and default.name != "DEFAULT"
     command = f"hdeocc quickstart{f' --out {out}' if given else ''}"
-    _run("people-quick", out, None, None, "only-missing", workers, command)
+    _run(load_benchmark("people-quick"), out, None, None, "only-missing", workers, command)
     seconds = round(time.monotonic() - started)
     click.echo(f"Total time: {seconds // 60} min {seconds % 60} s")
 
 
 def _run(
-    name: str,
+    benchmark: "Benchmark",
     out: Path,
     data: Path | None,
-    methods: str | None,
+    methods: list[str] | None,
     rerun: "Rerun",
     workers: int | None,
     command: str,
 ) -> None:
-    from leaderboards.benchmark import load_benchmark
-
-    benchmark = load_benchmark(name)
-    chosen = None if methods is None else [m.strip() for m in methods.split(",") if m.strip()]
     with _interruptible(command):
         from leaderboards.run import run_benchmark
 
-        records = run_benchmark(
-            benchmark,
-            out,
-            data,
-            rerun,
-            chosen,
-            workers=workers or _workers(),
-        )
-        _print_tables(records)
+        records = run_benchmark(benchmark, out, data, rerun, methods, workers=workers or _workers())
+        print_tables(records)
     click.echo(f"Page: {(out / 'leaderboard.html').resolve()}")
 
 
-def _print_tables(records: "list[Record]") -> None:
+def print_tables(records: "list[Record]") -> None:
+    """Print the tables of some records."""
     from leaderboards.markdown import terminal_table
     from leaderboards.tables import TRACK_TITLES, footnotes, make_tables
 
     for table in make_tables(records):
-        click.echo(f"\n{TRACK_TITLES[table.track]}: {table.first.data.title}\n")
+        first = table.first
+        click.echo(f"\n{TRACK_TITLES[first.track]}: {first.data.title}, {first.protocol}\n")
         click.echo(terminal_table(table))
         for reason in footnotes(table):
             click.echo(f"Empty columns are left out: {reason}")

@@ -7,12 +7,12 @@ import shutil
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
 from hdeocc.learned import Learned
-from hdeocc.method import Budget, FitData, Method, Track, method_class
+from hdeocc.method import PRESETS, Budget, FitData, Method, Preset, Track, entries, method_class
 from leaderboards.benchmark import Benchmark
 from leaderboards.folder import Folder, digest, file_digests, new_folder, read_json
 from synth.atomic import write_text
@@ -31,15 +31,20 @@ class Fitted:
     """A method that can predict.
 
     Attributes:
+        name: of the row, such as "two-stage" or that of a variant.
         key: digest of everything its weights depend on.
         seconds: how long fitting took; None for methods that learn nothing.
         weights: SHA-256 of the weight files, by name.
+        seed, budget: what it was fitted with; None for methods that learn nothing.
     """
 
     method: Method
+    name: str
     key: str
     seconds: float | None
     weights: dict[str, str]
+    seed: int = 0
+    budget: dict[str, Any] | None = None
 
 
 @dataclass
@@ -75,12 +80,18 @@ class Fitter:
         return (self.folder.model(f"{track}.{name}", seed) / "fitted.json").is_file()
 
     def _fitted(self, track: Track, name: str, seed: int) -> Fitted:
-        kind = method_class(track, name)
+        variant = self.benchmark.variant(track, name)
+        kind = method_class(track, variant.base if variant else name)
         upstream = {key: self._upstream(key, seed) for key in kind.upstream}
         torch.manual_seed(seed)  # a network draws its first weights when it is made
-        method = kind(self.benchmark.preset)
+        if variant is None:
+            method = kind(self.benchmark.preset)
+        else:
+            method = kind.variant(self.benchmark.preset, variant.options, variant.title)
         budget = self.benchmark.budget_of(track, seed)
         about = self._about(method, f"{track}.{name}", budget, upstream)
+        if variant is not None:
+            about |= {"base": f"{track}.{variant.base}", "options": method.options}
         folder = self.folder.model(f"{track}.{name}", seed)
         if self.rerun == "always" or not _matches(folder, digest(about)):
             self._fit(method, f"{track}.{name}", budget, about, upstream)
@@ -134,6 +145,7 @@ class Fitter:
             method.save(folder)
             fitted = {"key": digest(about), **about, "weights_sha256": file_digests(folder)}
             fitted["seconds"] = seconds if method.learned else None
+            fitted["title"] = method.title
             write_text(folder / "fitted.json", json.dumps(fitted, indent=1) + "\n")
 
 
@@ -173,6 +185,43 @@ def _matches(folder: Path, key: str) -> bool:
     return path.is_file() and read_json(path).get("key") == key
 
 
+def load_fitted(folder: Path) -> Fitted:
+    """The method that an earlier fit left in a folder, ready to predict.
+
+    Raises:
+        InputError: no such folder, a method that is not installed, or changed weights.
+    """
+    if not (folder / "fitted.json").is_file():
+        raise InputError(
+            f"{folder}: holds no fitted method (no fitted.json); give OUT/models/TRACK.NAME/seed-N"
+        )
+    about = read_json(folder / "fitted.json")
+    track, _, base = str(about.get("base", about.get("method"))).partition(".")
+    preset, title = about.get("preset"), about.get("title")
+    if f"{track}.{base}" not in entries() or preset not in PRESETS or not about.get("key"):
+        raise InputError(
+            f"{folder / 'fitted.json'}: names method {track}.{base} at preset {preset}, which is "
+            "not installed here; install the package it belongs to or fit again"
+        )
+    kind = method_class(track, base)
+    known: Preset = preset
+    method = kind.variant(known, about.get("options", {}), title if about.get("options") else None)
+    return _restored(method, folder)
+
+
+def unfitted(key: str, preset: Preset) -> Fitted:
+    """A registered method that learns nothing, by "track.name".
+
+    Raises:
+        InputError: no such method, or one that has to learn first.
+    """
+    track, _, name = key.partition(".")
+    method = method_class(track, name)(preset)
+    if method.learned:
+        raise InputError(f"{key}: has to be fitted first; give the folder of a fitted one")
+    return Fitted(method, name, digest({"method": key, "preset": preset}), None, {})
+
+
 def _restored(method: Method, folder: Path) -> Fitted:
     about = read_json(folder / "fitted.json")
     weights = file_digests(folder)
@@ -183,7 +232,11 @@ def _restored(method: Method, folder: Path) -> Fitted:
     method.load(folder)
     if isinstance(method, Learned) and torch.cuda.is_available():
         method.nets.to("cuda")
-    return Fitted(method, str(about["key"]), _number(about.get("seconds")), weights)
+    name = str(about.get("method", "")).partition(".")[2]
+    budget = about.get("budget")
+    seed = budget.get("seed", 0) if isinstance(budget, dict) else 0
+    seconds = _number(about.get("seconds"))
+    return Fitted(method, name, str(about["key"]), seconds, weights, seed, budget)
 
 
 def _number(value: object) -> float | None:

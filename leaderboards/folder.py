@@ -1,30 +1,32 @@
 """The output folder of a benchmark: where everything lies, and how it gets there whole.
 
-bench.json                              marker: this folder is ours, and which benchmark it runs
-data/                                   the data set
+bench.json                              marker: this folder is ours; which benchmark it runs
+data/                                   the data set; its test split is what is scored
+train-data/                             train and val, where the benchmark has a test_recipe
 models/TRACK.METHOD/seed-0/             weights and fitted.json
 training/TRACK.METHOD/seed-0/           checkpoints and logs of a training
-predictions/TRACK/METHOD/seed-0/ID.png  and predictions.json
-results/TRACK.METHOD.seed-0.json        one record a result
-leaderboard.{html,md,csv}, contact-sheet.png
+predictions/TRACK/METHOD/seed-0/ID.png  and predictions.json; parsing/ID.png where a method parses
+results/TRACK.METHOD.seed-0.json        one record a result; .official.json by that protocol
+leaderboard.{html,md,csv,tex,json}, contact-sheet.png
 """
 
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from leaderboards.benchmark import Benchmark
-from synth.atomic import write_text
+from synth.atomic import clean_leftovers, temporaries, write_text
 from synth.errors import InputError
 
 MARKER = "bench.json"
-SCHEMA = 1
+PART = "part.txt"
+SCHEMA = 2
 
 
 @dataclass(frozen=True)
@@ -35,8 +37,13 @@ class Folder:
 
     @property
     def data(self) -> Path:
-        """The data set."""
+        """The data set whose test split is scored."""
         return self.root / "data"
+
+    @property
+    def train_data(self) -> Path:
+        """Train and val of a benchmark whose test split has a recipe of its own."""
+        return self.root / "train-data"
 
     @property
     def results(self) -> Path:
@@ -55,13 +62,31 @@ class Folder:
         """Stored pictures of one row."""
         return self.root / "predictions" / track / method / f"seed-{seed}"
 
-    def result(self, track: str, method: str, seed: int) -> Path:
-        """The record of one row."""
-        return self.results / f"{track}.{method}.seed-{seed}.json"
+    def result(self, track: str, method: str, seed: int, rules: str = "strict") -> Path:
+        """The record of one row by one protocol."""
+        ending = "" if rules == "strict" else f".{rules}"
+        return self.results / f"{track}.{method}.seed-{seed}{ending}.json"
 
 
-def claim(root: Path, benchmark: Benchmark) -> Folder:
+@dataclass(frozen=True)
+class Claim:
+    """What ``bench.json`` says of a folder: what it runs, on which photos, and which methods."""
+
+    benchmark: Benchmark
+    data: Path | None
+    methods: tuple[str, ...] | None
+
+
+def claim(
+    root: Path,
+    benchmark: Benchmark,
+    data: Path | None = None,
+    methods: Sequence[str] | None = None,
+) -> Folder:
     """Make the output folder ours, or go on in one that runs the same benchmark.
+
+    ``data`` and ``methods`` are kept for who goes on later; methods that were asked for before
+    stay asked for.
 
     Raises:
         InputError: the path is a file, holds something else, or runs another benchmark.
@@ -69,7 +94,9 @@ def claim(root: Path, benchmark: Benchmark) -> Folder:
     if root.exists() and not root.is_dir():
         raise InputError(f"{root}: is a file, not a folder; give another --out")
     marker = root / MARKER
+    asked = methods
     if marker.is_file():
+        asked = _asked(root, methods)
         name = _owner(marker)
         if name != benchmark.name:
             raise InputError(
@@ -79,9 +106,52 @@ def claim(root: Path, benchmark: Benchmark) -> Folder:
         raise InputError(
             f"{root}: holds something else (no {MARKER}); give an empty or new folder as --out"
         )
-    about = {"schema": SCHEMA, "benchmark": benchmark.model_dump(mode="json")}
+    about = {
+        "schema": SCHEMA,
+        "benchmark": benchmark.located().model_dump(mode="json"),
+        "data": None if data is None else str(data.resolve()),
+        "methods": None if asked is None else list(asked),
+    }
     write_text(marker, json.dumps(about, indent=1) + "\n")
     return Folder(root)
+
+
+def read_claim(root: Path) -> Claim:
+    """What a folder runs.
+
+    Raises:
+        InputError: no folder of a benchmark, one of an earlier version, or a damaged marker.
+    """
+    marker = root / MARKER
+    if not marker.is_file():
+        raise InputError(f"{root}: no output of a benchmark; make one with `hdeocc bench run`")
+    try:
+        about = json.loads(marker.read_bytes())
+        schema = about["schema"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise InputError(f"{marker}: is damaged; restore it or give another folder") from None
+    if schema != SCHEMA:
+        raise InputError(
+            f"{marker}: schema {str(schema)[:40]} of another version; run the benchmark again"
+        )
+    try:
+        data, methods = about["data"], about["methods"]
+        benchmark = Benchmark.model_validate(about["benchmark"])
+        chosen = None if methods is None else tuple(str(name) for name in methods)
+        return Claim(benchmark, None if data is None else Path(data), chosen)
+    except (ValueError, KeyError, TypeError):
+        raise InputError(f"{marker}: is damaged; restore it or give another folder") from None
+
+
+def _asked(root: Path, methods: Sequence[str] | None) -> Sequence[str] | None:
+    """All methods that were asked for, now or before; None stands for all of the benchmark."""
+    try:
+        before = read_claim(root).methods
+    except InputError:
+        return methods  # of another version, or damaged, which is refused elsewhere
+    if methods is None or before is None:
+        return None
+    return list(dict.fromkeys([*before, *methods]))
 
 
 def _owner(marker: Path) -> str:
@@ -117,6 +187,30 @@ def new_folder(final: Path) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
+    _take_place(temporary, final)
+
+
+@contextmanager
+def resumed_folder(final: Path, key: str, again: bool = False) -> Iterator[Path]:
+    """As :func:`new_folder`, but what an interrupted block left is there again.
+
+    Only what was left under the same ``key`` and not to be made ``again``; its files must be
+    written atomically.
+    """
+    unfinished = final.with_name(f".{final.name}.part")
+    marker = unfinished / PART
+    same = marker.is_file() and marker.read_text(encoding="utf-8") == key
+    if again or not same:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished.mkdir(parents=True)
+        write_text(marker, key)
+    clean_leftovers(temporaries(unfinished), alone=True)
+    yield unfinished
+    marker.unlink()
+    _take_place(unfinished, final)
+
+
+def _take_place(temporary: Path, final: Path) -> None:
     if final.exists():
         old = final.with_name(f".{final.name}.old")
         shutil.rmtree(old, ignore_errors=True)

@@ -15,6 +15,37 @@ from metrics.protocol import HEADLINE, TRACKS
 from synth.sample import Sample
 from synth.store import Split
 
+PEOPLE = 200
+EXTREMES = 3
+
+
+@dataclass(frozen=True, eq=False)
+class Cases:
+    """The samples that have pictures.
+
+    Attributes:
+        spread: one a person, spread over the split: what the split is like.
+        extreme: others, which some method did worst or best.
+    """
+
+    spread: tuple[Sample, ...]
+    extreme: tuple[Sample, ...]
+
+    @property
+    def all(self) -> tuple[Sample, ...]:
+        """Every sample, each once."""
+        return self.spread + self.extreme
+
+
+def cases(test: Split, tables: Sequence[Table]) -> Cases:
+    """What the page shows of a split: people, and the extremes of every row of the tables."""
+    spread = chosen(test, PEOPLE)
+    known = {sample.sample_id for sample in spread}
+    wanted = {name for table in tables for name in extremes(table, EXTREMES)} - known
+    places = {name: i for i, name in enumerate(test.ids)}
+    found = [test[places[name]] for name in sorted(wanted) if name in places]
+    return Cases(tuple(spread), tuple(found))
+
 
 @dataclass(frozen=True)
 class Shot:
@@ -48,14 +79,25 @@ def chosen(test: Split, limit: int) -> list[Sample]:
 
     A function of the split alone, so every table shows the same people.
     """
-    first: dict[str, Sample] = {}
-    for sample in test:
-        first.setdefault(sample.person_id, sample)
-    samples = list(first.values())
-    if len(samples) <= limit:
-        return samples
-    places = np.linspace(0, len(samples) - 1, limit).round().astype(int)
-    return [samples[i] for i in dict.fromkeys(places.tolist())]
+    first: dict[str, int] = {}
+    for place, sample in enumerate(test):
+        first.setdefault(sample.person_id, place)
+    # Read again, since the samples of everybody may not fit into memory.
+    places = list(first.values())
+    if len(places) > limit:
+        spread = np.linspace(0, len(places) - 1, limit).round().astype(int)
+        places = [places[i] for i in dict.fromkeys(spread.tolist())]
+    return [test[place] for place in places]
+
+
+def extremes(table: Table, count: int) -> list[str]:
+    """Ids of the ``count`` worst and best samples of every row by the headline, each once."""
+    found: dict[str, None] = {}
+    for row in table.rows:
+        scored = [(s.numbers().get(table.headline, math.nan), s.id) for s in row.record.samples]
+        ordered = [name for value, name in sorted(scored) if not math.isnan(value)]
+        found |= dict.fromkeys([*ordered[:count], *ordered[max(count, len(ordered) - count) :]])
+    return list(found)
 
 
 def strips(table: Table, folder: Folder, samples: Sequence[Sample], side: int) -> Iterator[Strip]:

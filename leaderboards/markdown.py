@@ -1,59 +1,139 @@
 """Tables as Markdown, rounded for reading."""
 
+import math
 from collections.abc import Sequence
 
-from leaderboards.tables import (
-    EMPTY,
-    TRACK_TITLES,
-    Row,
-    Table,
-    arrow,
-    count,
-    footnotes,
-    milliseconds,
-    number,
-)
+from leaderboards.formats import EMPTY, arrow, count, ends, footnotes, milliseconds, number
+from leaderboards.records import Total
+from leaderboards.rows import Row
+from leaderboards.tables import TRACK_TITLES, Table
+from metrics import protocol
 from metrics.protocol import MetricSpec
 
 
-def to_markdown(tables: Sequence[Table]) -> str:
-    """All tables with their headings, each with its data, protocol and footnotes."""
-    return "\n\n".join(_section(table) for table in tables) + "\n"
+def to_markdown(tables: Sequence[Table], *, intervals: bool = True) -> str:
+    """All tables with their headings, each with its data, protocol, bins, parts and footnotes.
+
+    ``intervals``: print the 95 % interval below every number.
+    """
+    return "\n\n".join(_section(table, intervals) for table in tables) + "\n"
 
 
-def _section(table: Table) -> str:
+def _section(table: Table, intervals: bool) -> str:
+    title = f"## {TRACK_TITLES[table.track]}"
+    parts = [title, about(table, intervals), plain_table(table, intervals)]
+    numbered = footnotes(table, table.shown)
+    notes = [f"<sup>{i}</sup> {reason}." for reason, i in numbered.items()]
+    parts += ["<br>\n".join(notes)] if notes else []
+    parts += [floor] if (floor := floor_text(table)) else []
+    spec = table.spec(table.headline)
+    if bins := bins_table(table, spec):
+        parts += [f"### {spec.title} {arrow(spec)} by visible share of the person", bins]
+    for name in protocol.PART_METRICS[table.track]:
+        if by_part := parts_table(table, name):
+            parts += [f"### {_part_title(table, name)} by part of the body", by_part]
+    return "\n\n".join(parts)
+
+
+def about(table: Table, intervals: bool = True) -> str:
+    """Which data, how many samples and people, which protocol, what stands beside the numbers."""
     record = table.first
-    people = len({s.person for row in table.rows for s in row.record.samples})
-    about = (
-        f"{record.data.title}: {record.n_expected} test samples of {people} people "
-        f"(test split `{record.data.test_fingerprint[:12]}`), protocol {record.protocol.name} "
-        f"{record.protocol.version}."
+    people = len({s.person for row in table.rows for one in row.records for s in one.samples})
+    seeds = max(len(row.records) for row in table.rows)
+    small = " Small: 95 % interval over people." if intervals else ""
+    spread = " ±: standard deviation over seeds." if seeds > 1 else ""
+    return (
+        f"{escaped(record.data.title)}: {record.n_expected} test samples of {people} people "
+        f"(test split `{record.data.test_fingerprint[:12]}`), protocol {record.protocol}."
+        f"{small}{spread}"
     )
-    parts = [f"## {TRACK_TITLES[table.track]}", about, plain_table(table)]
-    notes = [f"<sup>{i}</sup> {reason}." for reason, i in footnotes(table).items()]
-    return "\n\n".join(parts + (["<br>\n".join(notes)] if notes else []))
 
 
-def plain_table(table: Table) -> str:
+def floor_text(table: Table) -> str:
+    """What true photos score among themselves; "" where nobody measured."""
+    specs = {spec.name: spec for spec in table.specs}
+    known = {
+        specs[name].title: (specs[name], total)
+        for name, total in table.first.floor.items()
+        if name in specs and total.value is not None
+    }
+    if not known:
+        return ""
+    numbers = ", ".join(f"{title} {_total(*found)}" for title, found in known.items())
+    n = next(iter(known.values()))[1].n
+    return f"Two halves of the true photos score against each other ({n} in each): {numbers}."
+
+
+def _total(spec: MetricSpec, total: Total) -> str:
+    return number(math.nan if total.value is None else total.value, spec)
+
+
+def plain_table(table: Table, intervals: bool = False) -> str:
     """The table alone as Markdown."""
-    heads = ["#", "method", *map(_head, table.specs), "consumes", "params", "ms"]
-    rows = [_cells(table, row) for row in table.rows]
-    return _aligned(heads, rows, {1, len(heads) - 3})
+    heads = ["#", "method", *map(_head, table.shown), "consumes", "params", "MACs", "ms"]
+    rows = [_cells(table, row, intervals) for row in table.rows]
+    return aligned(heads, rows, {1, len(heads) - 4})
 
 
 def terminal_table(table: Table) -> str:
     """The table for a terminal: without markup, inputs and columns that hold no number."""
-    keys = [row.record.key for row in table.rows]
-    specs = [s for s in table.specs if any((s.name, key) not in table.notes for key in keys)]
+    keys = [row.key for row in table.rows]
+    specs = [s for s in table.shown if any((s.name, key) not in table.notes for key in keys)]
     heads = ["#", "method", *map(_head, specs), "params", "ms"]
     rows = [
-        [*_start(table, row), *(number(row.record.total(s.name), s) for s in specs), *_end(row)]
+        [
+            *(rank(row), table.label(row.record)),
+            *(_number(row, spec) for spec in specs),
+            *(count(row.record.parameters), milliseconds(row.milliseconds)),
+        ]
         for row in table.rows
     ]
-    return _aligned(heads, rows, {1})
+    return aligned(heads, rows, {1})
 
 
-def _aligned(heads: list[str], rows: list[list[str]], left: set[int]) -> str:
+def bins_table(table: Table, spec: MetricSpec) -> str:
+    """A metric by tenths of the visible share: one row a method; "" without any number."""
+    found = {row.key: {b.low: b for b in table.binned(row, spec.name)} for row in table.rows}
+    lows = sorted({low for bins in found.values() for low in bins})
+    if not lows:
+        return ""
+    edge = {b.low: f"{b.low:.0%} to {b.high:.0%}" for bins in found.values() for b in bins.values()}
+    most = {low: max(bins[low].n for bins in found.values() if low in bins) for low in lows}
+    heads = ["method", *(f"{edge[low]} (n = {most[low]})" for low in lows)]
+    lines = [
+        [
+            escaped(table.label(row.record)),
+            *(
+                number(bins[low].value, spec) if low in bins else EMPTY
+                for bins in [found[row.key]]
+                for low in lows
+            ),
+        ]
+        for row in table.rows
+    ]
+    return aligned(heads, lines, {0})
+
+
+def parts_table(table: Table, metric: str) -> str:
+    """A metric by part of the body: one row a method; "" where no part is known."""
+    specs = [spec for spec in table.specs if spec.name.startswith(f"{metric}@")]
+    if not specs:
+        return ""
+    heads = ["method", *(spec.name.partition("@")[2] for spec in specs)]
+    lines = [
+        [escaped(table.label(row.record)), *(_number(row, spec) for spec in specs)]
+        for row in table.rows
+    ]
+    return aligned(heads, lines, {0})
+
+
+def _part_title(table: Table, metric: str) -> str:
+    spec = protocol.spec_of(table.track, f"{metric}@part")
+    return f"{spec.title.removesuffix(', part')} {arrow(spec)}"
+
+
+def aligned(heads: list[str], rows: list[list[str]], left: set[int]) -> str:
+    """A Markdown table whose source lines up; columns in ``left`` are aligned to the left."""
     widths = [max(2, *(len(line[i]) for line in [heads, *rows])) for i in range(len(heads))]
     rule = [("-" * w) if i in left else ("-" * (w - 1) + ":") for i, w in enumerate(widths)]
     lines = [
@@ -68,28 +148,45 @@ def _padded(text: str, width: int, left: bool) -> str:
     return text.ljust(width) if left else text.rjust(width)
 
 
+def escaped(text: str) -> str:
+    """Text that ends no cell and starts no markup."""
+    text = " ".join(text.split())
+    for mark in "\\`*_|<>[]":
+        text = text.replace(mark, f"\\{mark}")
+    return text
+
+
+def rank(row: Row) -> str:
+    """The rank as tables print it."""
+    return EMPTY if row.rank is None else str(row.rank)
+
+
 def _head(spec: MetricSpec) -> str:
     unit = f" {spec.unit}" if spec.unit else ""
     return f"{spec.title}{unit} {arrow(spec)}"
 
 
-def _start(table: Table, row: Row) -> list[str]:
-    return [EMPTY if row.rank is None else str(row.rank), table.label(row.record)]
+def _number(row: Row, spec: MetricSpec) -> str:
+    spread = row.spread(spec.name)
+    text = number(row.value(spec.name), spec)
+    return text if spread is None else f"{text} ± {number(spread, spec)}"
 
 
-def _end(row: Row) -> list[str]:
-    return [count(row.record.parameters), milliseconds(row.record.milliseconds)]
+def _cells(table: Table, row: Row, intervals: bool) -> list[str]:
+    record = row.record
+    cost = [count(record.parameters), count(record.macs), milliseconds(row.milliseconds)]
+    numbers = [_cell(table, row, spec, intervals) for spec in table.shown]
+    name = escaped(table.label(record))
+    return [rank(row), name, *numbers, ", ".join(record.consumes), *cost]
 
 
-def _cells(table: Table, row: Row) -> list[str]:
-    numbers = [_cell(table, row, spec) for spec in table.specs]
-    return [*_start(table, row), *numbers, ", ".join(row.record.consumes), *_end(row)]
-
-
-def _cell(table: Table, row: Row, spec: MetricSpec) -> str:
-    key = row.record.key
-    text = number(row.record.total(spec.name), spec)
-    reason = table.notes.get((spec.name, key))
+def _cell(table: Table, row: Row, spec: MetricSpec, intervals: bool) -> str:
+    reason = table.notes.get((spec.name, row.key))
     if reason is not None:
-        return f"{text} <sup>{footnotes(table)[reason]}</sup>"
-    return f"**{text}**" if key in table.best[spec.name] else text
+        return f"{EMPTY} <sup>{footnotes(table, table.shown)[reason]}</sup>"
+    text = number(row.value(spec.name), spec)
+    text = f"**{text}**" if row.key in table.best[spec.name] else text
+    spread = row.spread(spec.name)
+    text += "" if spread is None else f" ± {number(spread, spec)}"
+    between = ends(row.intervals.get(spec.name), spec) if intervals else None
+    return text if between is None else f"{text}<br><sub>{between[0]} to {between[1]}</sub>"

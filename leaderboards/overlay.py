@@ -1,5 +1,8 @@
 """What a reader sees of a prediction: masks as colours over the photo, holes as outlines."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +18,19 @@ TOO_MUCH = (40, 118, 255)
 OUTLINE = (255, 255, 255)
 STRENGTH = 0.72
 DIMMED = 0.38
+
+# Layers for the page: what each index of `mask_layer` and `outline_layer` shows, as RGBA.
+_OPAQUE = round(255 * STRENGTH)
+PALETTE = (
+    (0, 0, 0, 0),
+    (*CORRECT, _OPAQUE),
+    (*MISSED, _OPAQUE),
+    (*TOO_MUCH, _OPAQUE),
+    (14, 16, 20, 160),
+    (*OUTLINE, 255),
+    (0, 0, 0, 150),
+)
+CLEAR, FOUND, LOST, SPILLED, DARK, LINE, EDGE = range(len(PALETTE))
 
 Mask = NDArray[np.bool_]
 
@@ -46,6 +62,29 @@ def mask_picture(sample: Sample, predicted: Picture, side: int) -> Picture:
     _tint(canvas, amodal & ~found, MISSED)
     _tint(canvas, found & ~amodal, TOO_MUCH)
     return _rounded(canvas)
+
+
+def mask_layer(sample: Sample, predicted: Picture, side: int) -> Picture:
+    """The colours of :func:`mask_picture` alone, as (side, side) indices of `PALETTE`."""
+    found = _enlarged_mask(binarise(predicted), side)
+    amodal = _enlarged_mask(sample.amodal, side)
+    modal = _enlarged_mask(sample.modal, side)
+    layer = np.full((side, side), DARK, np.uint8)
+    layer[amodal & found] = CLEAR
+    layer[amodal & found & ~modal] = FOUND
+    layer[amodal & ~found] = LOST
+    layer[found & ~amodal] = SPILLED
+    return layer
+
+
+def outline_layer(mask: Mask, side: int) -> Picture:
+    """A light line with shaded edges around a mask, as (side, side) indices of `PALETTE`."""
+    layer = np.full((side, side), CLEAR, np.uint8)
+    contours = _contours(_enlarged_mask(mask, side))
+    width = _line_width(side)
+    cv2.drawContours(layer, contours, -1, EDGE, width + 2)
+    cv2.drawContours(layer, contours, -1, LINE, width)
+    return layer
 
 
 def true_mask_picture(sample: Sample, side: int) -> Picture:
@@ -83,12 +122,20 @@ def _tint(canvas: NDArray[np.float32], mask: Mask, colour: tuple[int, int, int])
 def _outlined(photo: Picture, mask: Mask) -> Picture:
     """The photo with a light line, shaded on both sides, around a mask."""
     canvas = photo.copy()
-    contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
-    width = max(1, photo.shape[0] // 256)
+    contours, width = _contours(mask), _line_width(photo.shape[0])
     cv2.drawContours(canvas, contours, -1, (0, 0, 0), width + 2, cv2.LINE_AA)
     canvas = np.asarray(cv2.addWeighted(canvas, 0.55, photo, 0.45, 0), np.uint8)
     cv2.drawContours(canvas, contours, -1, OUTLINE, width, cv2.LINE_AA)
     return canvas
+
+
+def _contours(mask: Mask) -> Sequence[Any]:
+    found = cv2.findContours(mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    return found[0]
+
+
+def _line_width(side: int) -> int:
+    return max(1, side // 256)
 
 
 def _rounded(canvas: NDArray[np.float32]) -> Picture:

@@ -1,97 +1,102 @@
 """The leaderboard page: one HTML file that opens from disk and asks nothing of the network.
 
-Its bytes depend on the records and pictures alone: no dates, no random names.
+The tables stand in the HTML, so that they are there before any script runs; the script reads the
+same numbers from JSON, and adds what moves: sorting, filters, plots, pictures. The pictures come
+last in the file. Its bytes depend on the records and pictures alone: no dates, no random names.
 """
 
-import base64
-import csv
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import resources
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from jinja2.utils import htmlsafe_json_dumps
 
-from leaderboards import gallery
 from leaderboards.benchmark import bundled
 from leaderboards.folder import Folder
-from leaderboards.gallery import Strip
-from leaderboards.pictures import encode_jpeg
-from leaderboards.tables import (
-    TRACK_TITLES,
-    Row,
-    Table,
-    arrow,
-    count,
-    footnotes,
-    milliseconds,
-    number,
+from leaderboards.formats import arrow, count, ends, footnotes, milliseconds, number
+from leaderboards.gallery import EXTREMES, Cases
+from leaderboards.page_data import row_keys, table_data
+from leaderboards.page_pictures import Pictures, draw_pictures
+from leaderboards.page_published import UNKNOWN, published, wrong_sums
+from leaderboards.page_words import (
+    COLUMN_WORDS,
+    INPUT_WORDS,
+    RULE_WORDS,
+    TRACK_WORDS,
+    legend,
+    words_of,
 )
-from metrics.protocol import TRACKS, MetricSpec
-from synth.sample import Sample
-
-MAX_BYTES = 16_000_000
-# Sides and JPEG qualities to try, until the page is small enough.
-SIZES = ((192, 86), (160, 80), (128, 76), (96, 70))
-
-TRACK_WORDS = {
-    "mask": "Given the photo and the visible mask, find the whole person. "
-    "The pictures show where each method found the hidden part.",
-    "content": "Given the true masks, paint the hidden part. Only the method's colours inside the "
-    "hole count; everything else is the input.",
-    "full": "Both steps in a row, as in use: first the mask is predicted, then the part that it "
-    "uncovers is painted.",
-}
-METRIC_WORDS = {
-    "iou": "Overlap of the predicted and the true whole person: shared pixels over all pixels of "
-    "either. Mean over samples.",
-    "invisible_iou": "The same overlap, for the hidden part alone. Predicted pixels on the visible "
-    "person neither help nor hurt.",
-    "pooled_iou": "Overlap of all pixels of the test split taken together, so that large people "
-    "weigh more.",
-    "mask_l1": "Share of the picture's pixels whose mask is wrong.",
-    "l1_hole": "Mean colour error inside the true hidden part; 0 is perfect, 1 is black for white.",
-    "l1": "The same error over the whole picture (of masks: share of wrong pixels).",
-    "psnr_hole": "Peak signal-to-noise ratio inside the hidden part, in decibels.",
-    "psnr": "Peak signal-to-noise ratio over the whole picture, in decibels.",
-    "ssim": "Structural similarity over the whole picture; 1 is identical.",
-    "lpips_hole": "Learned perceptual distance (LPIPS, AlexNet) inside the hidden part; follows "
-    "what people see better than pixel errors do.",
-    "lpips": "Learned perceptual distance (LPIPS, AlexNet) over the whole picture.",
-    "fid": "Distance between all recovered and all true pictures as Inception sees them. Biased "
-    "with few pictures: compare rows of one table only.",
-}
-
-
-@dataclass(frozen=True)
-class Plot:
-    """A value with its interval on the scale of its column, in percent of the width."""
-
-    low: float
-    high: float
-    value: float
+from leaderboards.rows import Row
+from leaderboards.tables import TRACK_TITLES, Table
+from metrics.protocol import MetricSpec, spec_of
 
 
 def render_page(
-    tables: Sequence[Table], shown: Sequence[Table], folder: Folder, samples: Sequence[Sample]
+    tables: Sequence[Table], shown: Sequence[Table], folder: Folder, cases: Cases
 ) -> str:
-    """The page of all tables, with pictures for those in ``shown``."""
-    text = ""
-    for side, quality in SIZES:
-        text = _page(tables, _galleries(shown, folder, samples, side), quality)
-        if len(text) <= MAX_BYTES:
-            break
-    return text
+    """The page of all tables, with pictures of ``cases`` for those in ``shown``."""
+    none = Cases((), ())
+    sections = [
+        _Section(table, f"{table.track}-{i}", cases if any(table is s for s in shown) else none)
+        for i, table in enumerate(tables)
+    ]
+    return _page(sections, draw_pictures(shown, folder, cases.all))
 
 
-def _galleries(
-    shown: Sequence[Table], folder: Folder, samples: Sequence[Sample], side: int
-) -> dict[int, list[Strip]]:
-    return {id(table): list(gallery.strips(table, folder, samples, side)) for table in shown}
+class _Section:
+    """A table as the template reads it."""
+
+    def __init__(self, table: Table, name: str, cases: Cases) -> None:
+        self.table, self.id, self.first = table, name, table.first
+        self.title = TRACK_TITLES[table.track]
+        self.words = TRACK_WORDS[table.track]
+        self.rules = RULE_WORDS[self.first.protocol.name]
+        self.keys = row_keys(table)
+        self.data = table_data(table, name, cases)
+        self.has_pictures = bool(cases.all)
+        self.footnotes = footnotes(table)
+        self.floor = _floor(table)
 
 
-def _page(tables: Sequence[Table], galleries: dict[int, list[Strip]], quality: int) -> str:
+@dataclass(frozen=True)
+class _Cell:
+    """What a cell prints: a number, its spread over seeds, its interval, and its footnote."""
+
+    text: str
+    spread: str
+    between: str
+    best: bool
+    note: int | None
+
+
+def _cell(section: _Section, row: Row, spec: MetricSpec) -> _Cell:
+    table = section.table
+    low_high = ends(row.intervals.get(spec.name), spec)
+    spread = row.spread(spec.name)
+    reason = table.notes.get((spec.name, row.key))
+    return _Cell(
+        number(row.value(spec.name), spec),
+        "" if spread is None else number(spread, spec),
+        between(low_high) if low_high else "",
+        row.key in table.best[spec.name],
+        None if reason is None else section.footnotes[reason],
+    )
+
+
+def between(low_high: tuple[str, str]) -> str:
+    """An interval as text; an en dash would be misread beside a minus."""
+    low, high = low_high
+    return f"{low} to {high}" if low.startswith("-") else f"{low}–{high}"
+
+
+def _floor(table: Table) -> list[tuple[str, str]]:
+    """What two halves of the true photos score against each other, by title of the metric."""
+    found = [(spec_of(table.track, name), t.value) for name, t in table.first.floor.items()]
+    return [(spec.title, number(value, spec)) for spec, value in found if value is not None]
+
+
+def _page(sections: Sequence[_Section], pictures: Pictures) -> str:
     environment = Environment(
         loader=PackageLoader("leaderboards"),
         autoescape=True,
@@ -102,24 +107,49 @@ def _page(tables: Sequence[Table], galleries: dict[int, list[Strip]], quality: i
     environment.globals |= {
         "arrow": arrow,
         "cell": _cell,
-        "picture": lambda picture: _inlined(encode_jpeg(picture, quality)),
         "count": count,
         "milliseconds": milliseconds,
-        "sort_value": _sort_value,
-        "footnotes": footnotes,
-        "note": _note,
+        "words_of": words_of,
+        "words": COLUMN_WORDS,
+        "inputs": INPUT_WORDS,
+        "unknown": UNKNOWN,
     }
-    page = environment.get_template("leaderboard.html.j2")
-    return page.render(
-        tables=[_Section(table, galleries.get(id(table), []), i) for i, table in enumerate(tables)],
-        first=tables[0].first,
-        command=_command(tables[0].first.benchmark),
-        several_data=len({t.first.data.test_fingerprint for t in tables}) > 1,
-        code_versions=sorted({row.record.code_version for t in tables for row in t.rows}),
-        devices=sorted({row.record.device for t in tables for row in t.rows}),
-        metrics=_legend(tables),
-        published=published(),
+    figures = published()
+    return environment.get_template("leaderboard.html.j2").render(
+        sections=sections,
+        first=sections[0].first,
+        people=sections[0].table.people,
+        data=htmlsafe_json_dumps(_data(sections, pictures)),
+        pictures=pictures,
+        facts=_facts(sections),
+        legend=legend([spec for section in sections for spec in section.table.specs]),
+        published=figures,
+        wrong_sums=wrong_sums(figures),
     )
+
+
+def _data(sections: Sequence[_Section], pictures: Pictures) -> dict[str, Any]:
+    tables = [section.data for section in sections]
+    return {"side": pictures.step.side, "extremes": EXTREMES, "tables": tables}
+
+
+def _facts(sections: Sequence[_Section]) -> dict[str, Any]:
+    """What the page says once of all its rows."""
+    tables = [section.table for section in sections]
+    records = [record for table in tables for row in table.rows for record in row.records]
+    benchmarks = sorted({record.benchmark for record in records})
+    return {
+        "commands": [_command(name) for name in benchmarks],
+        "tracks": {table.track: TRACK_TITLES[table.track] for table in tables},
+        "inputs": [name for name in INPUT_WORDS if any(name in r.consumes for r in records)],
+        "devices": sorted({record.device for record in records}),
+        "codes": sorted({record.code_version for record in records}),
+        "seeds": sorted({record.seed for record in records}),
+        "libraries": _libraries(sections),
+        "protocols": sorted({str(record.protocol) for record in records}, reverse=True),
+        "several_data": len({table.first.data.test_fingerprint for table in tables}) > 1,
+        "several_seeds": any(len(row.records) > 1 for table in tables for row in table.rows),
+    }
 
 
 def _command(benchmark: str) -> str:
@@ -127,67 +157,12 @@ def _command(benchmark: str) -> str:
     return f"hdeocc bench run {given} --out {benchmark}"
 
 
-class _Section:
-    """A table as the template reads it."""
-
-    def __init__(self, table: Table, strips: list[Strip], index: int) -> None:
-        self.table, self.strips = table, strips
-        self.id = f"{table.track}-{index}"
-        self.title = TRACK_TITLES[table.track]
-        self.words = TRACK_WORDS[table.track]
-        self.people = len({s.person for row in table.rows for s in row.record.samples})
-        self.plots = _plots(table)
-        self.headline = next(s for s in table.specs if s.name == table.headline)
-
-
-def _plots(table: Table) -> dict[str, Plot]:
-    """Intervals of the headline metric on one scale, by row key."""
-    found = {row.record.key: row.intervals.get(table.headline) for row in table.rows}
-    values = {row.record.key: row.record.total(table.headline) for row in table.rows}
-    known = {key: interval for key, interval in found.items() if interval is not None}
-    if not known:
-        return {}
-    low = min(interval.low for interval in known.values())
-    span = max(interval.high for interval in known.values()) - low or 1.0
-
-    def place(value: float) -> float:
-        return round(4 + 92 * (value - low) / span, 2)
-
-    return {k: Plot(place(i.low), place(i.high), place(values[k])) for k, i in known.items()}
-
-
-def _cell(table: Table, row: Row, spec: MetricSpec) -> dict[str, object]:
-    record, interval = row.record, row.intervals.get(spec.name)
-    between = ""
-    if interval is not None:
-        between = f"{number(interval.low, spec)} to {number(interval.high, spec)}"
-    return {
-        "text": number(record.total(spec.name), spec),
-        "between": between,
-        "best": record.key in table.best[spec.name],
-        "sort": _sort_value(record.total(spec.name)),
-    }
-
-
-def _note(table: Table, row: Row, spec: MetricSpec) -> int | None:
-    reason = table.notes.get((spec.name, row.record.key))
-    return None if reason is None else footnotes(table)[reason]
-
-
-def _sort_value(value: float | None) -> str:
-    return "" if value is None or math.isnan(value) else repr(value)
-
-
-def _inlined(jpeg: bytes) -> Markup:
-    return Markup("data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii"))
-
-
-def _legend(tables: Sequence[Table]) -> list[tuple[MetricSpec, str]]:
-    used = {spec.name: spec for table in tables for spec in TRACKS[table.track]}
-    return [(spec, METRIC_WORDS.get(name, "")) for name, spec in used.items()]
-
-
-def published() -> list[dict[str, str]]:
-    """Figures printed by others, with their source; never ranked with ours."""
-    text = (resources.files("leaderboards") / "published.csv").read_text(encoding="utf-8")
-    return list(csv.DictReader(text.splitlines()))
+def _libraries(sections: Sequence[_Section]) -> list[str]:
+    """Versions of libraries, each once; two where results were made with two."""
+    found: dict[str, set[str]] = {}
+    for section in sections:
+        for row in section.table.rows:
+            for record in row.records:
+                for name, version in record.library_versions.items():
+                    found.setdefault(name, set()).add(version)
+    return [f"{name} {' or '.join(sorted(versions))}" for name, versions in sorted(found.items())]

@@ -1,7 +1,8 @@
-"""Predictions of the test split as PNG files by sample id, made once and then only read.
+"""Predictions of a split as PNG files by sample id, made once and then only read.
 
 Masks are 8-bit grey probabilities; content is the recovered photo: the method's colours inside the
-hole, the input elsewhere. A method sees only the inputs that it declares to consume.
+hole, the input elsewhere. Methods that parse leave their labels beside the masks, in parsing/. A
+method sees only the inputs that it declares to consume. What is interrupted goes on.
 """
 
 import json
@@ -19,11 +20,12 @@ from hdeocc.batch import Batch, collate
 from hdeocc.learned import Learned
 from hdeocc.method import Method
 from leaderboards import provenance
+from leaderboards.cost import count_macs
 from leaderboards.fit import Fitted, device_of
-from leaderboards.folder import digest, new_folder, read_json
+from leaderboards.folder import digest, read_json, resumed_folder
 from leaderboards.pictures import Picture, encode_png, read_png
 from metrics.protocol import binarise, paste, to_uint8
-from synth.atomic import write_text
+from synth.atomic import write_bytes, write_text
 from synth.errors import InputError
 from synth.sample import Sample
 from synth.store import Split
@@ -32,48 +34,58 @@ BATCH = 16
 TIMED = 20
 WARM_UP = 3
 
-Masks = Callable[[Sample], Picture]
+ABOUT = "predictions.json"
+PARSING = "parsing"
+
+Batches = Callable[[Sequence[Sample]], Batch]
+Draw = Callable[[Sample, np.ndarray], Picture]
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """A folder of stored predictions and what is known of it."""
+    """A folder of stored predictions and what is known of it.
+
+    Attributes:
+        key: digest of everything the pictures depend on.
+        milliseconds: median of one sample at batch 1; None where nobody measured.
+        macs: multiply-adds of one prediction; None where they are not known.
+    """
 
     folder: Path
     key: str
-    milliseconds: float
+    milliseconds: float | None
     device: str
+    macs: int | None = None
 
     def picture(self, sample: Sample, channels: int) -> Picture | None:
         """The stored picture of a sample, 1 or 3 channels; None where it is missing."""
         shape = sample.amodal.shape if channels == 1 else (*sample.amodal.shape, 3)
         return read_png(self.folder / f"{sample.sample_id}.png", shape)
 
+    def parsing(self, sample: Sample) -> Picture | None:
+        """The stored LIP-20 labels of a sample, (H, W) uint8; None where there are none."""
+        return read_png(self.folder / PARSING / f"{sample.sample_id}.png", sample.amodal.shape)
+
 
 def stored(folder: Path, key: str, ids: Sequence[str]) -> Predictions | None:
     """The predictions of a folder, if they are all there and those that ``key`` stands for."""
-    path = folder / "predictions.json"
-    about = read_json(path) if path.is_file() else {}
+    about = read_json(folder / ABOUT) if (folder / ABOUT).is_file() else {}
     if about.get("key") != key or any(not (folder / f"{i}.png").is_file() for i in ids):
         return None
-    milliseconds, device = about.get("milliseconds"), about.get("device")
+    milliseconds, device, macs = (about.get(name) for name in ("milliseconds", "device", "macs"))
     if not isinstance(milliseconds, int | float) or not isinstance(device, str):
         return None
-    return Predictions(folder, key, float(milliseconds), device)
+    if not (macs is None or isinstance(macs, int)) or "macs" not in about:
+        return None
+    return Predictions(folder, key, float(milliseconds), device, macs)
 
 
 def predict_masks(folder: Path, fitted: Fitted, split: Split, again: bool) -> Predictions:
     """The mask track: amodal probabilities of every sample of the split."""
-    key = digest(["mask", fitted.key, split.fingerprint, sorted(fitted.method.consumes)])
-    found = None if again else stored(folder, key, split.ids)
-    if found is not None:
-        return found
-    with new_folder(folder) as temporary:
-        for sample, output in _outputs(fitted.method, split, collate, "mask"):
-            picture = to_uint8(output[0].clip(0, 1))
-            (temporary / f"{sample.sample_id}.png").write_bytes(encode_png(picture))
-        _finish(temporary, key, fitted.method, split, collate)
-    return _must(stored(folder, key, split.ids))
+    consumes = sorted(fitted.method.consumes)
+    key = digest(["mask", fitted.key, split.fingerprint, consumes])
+    job = _Job("mask", fitted, split, collate, lambda _, output: to_uint8(output[0].clip(0, 1)))
+    return job.done(folder, key, again)
 
 
 def predict_content(
@@ -87,17 +99,105 @@ def predict_content(
     upstream = None if masks is None else masks.key
     consumes = sorted(fitted.method.consumes)
     key = digest(["content", fitted.key, split.fingerprint, consumes, upstream])
-    found = None if again else stored(folder, key, split.ids)
-    if found is not None:
-        return found
     batches = collate if masks is None else _with_masks(masks)
-    name = "content" if masks is None else "full"
-    with new_folder(folder) as temporary:
-        for sample, output in _outputs(fitted.method, split, batches, name):
-            picture = _recovered(sample, output, masks)
-            (temporary / f"{sample.sample_id}.png").write_bytes(encode_png(picture))
-        _finish(temporary, key, fitted.method, split, batches)
-    return _must(stored(folder, key, split.ids))
+    track = "content" if masks is None else "full"
+
+    def draw(sample: Sample, output: np.ndarray) -> Picture:
+        return _recovered(sample, output, masks)
+
+    job = _Job(track, fitted, split, batches, draw)
+    return job.done(folder, key, again)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """Predictions of one method on one split.
+
+    Attributes:
+        batches: samples as the method gets them.
+        draw: a sample and its (C, H, W) prediction -> the picture that is stored.
+    """
+
+    track: str
+    fitted: Fitted
+    split: Split
+    batches: Batches
+    draw: Draw
+
+    def done(self, folder: Path, key: str, again: bool) -> Predictions:
+        """The predictions, those that are there already or made now."""
+        found = None if again else stored(folder, key, self.split.ids)
+        if found is not None:
+            return found
+        with resumed_folder(folder, key, again) as unfinished:
+            self._pictures(unfinished)
+            about = {"key": key} | self._facts()
+            write_text(unfinished / ABOUT, json.dumps(about, indent=1) + "\n")
+        made = stored(folder, key, self.split.ids)
+        assert made is not None, "predictions that were just written cannot be read"
+        return made
+
+    def _pictures(self, folder: Path) -> None:
+        method = self.fitted.method
+        for samples, batch, output in self._outputs(folder):
+            parsing = method.predict_parsing(batch) if self.track == "mask" else None
+            if parsing is not None:
+                (folder / PARSING).mkdir(exist_ok=True)
+            for place, (sample, one) in enumerate(zip(samples, output, strict=True)):
+                if parsing is not None:
+                    labels = parsing[place].numpy().astype(np.uint8)
+                    write_bytes(_file(folder / PARSING, sample.sample_id), encode_png(labels))
+                write_bytes(_file(folder, sample.sample_id), encode_png(self.draw(sample, one)))
+
+    def _outputs(self, folder: Path) -> Iterator[tuple[list[Sample], Batch, np.ndarray]]:
+        """Samples in batches, what the method got, and its (B, C, H, W) float32 predictions.
+
+        Batches that lie in the folder are passed over; the others are those of an unbroken run, so
+        that the pictures do not depend on where one was broken.
+        """
+        method, ids = self.fitted.method, self.split.ids
+        size = BATCH if isinstance(method, Learned) else 1
+        title = f"predict {self.track} {method.title}"
+        with tqdm(total=len(ids), desc=title, unit="sample", leave=False, disable=None) as bar:
+            for start in range(0, len(ids), size):
+                places = range(start, min(start + size, len(ids)))
+                if not all(_file(folder, ids[place]).is_file() for place in places):
+                    samples = [self.split[place] for place in places]
+                    batch = self.batches(samples).only(method.consumes)
+                    output = method.predict(batch).float().cpu().numpy()
+                    _check_output(method, output, samples)
+                    yield samples, batch, output
+                bar.update(len(places))
+
+    def _facts(self) -> dict[str, object]:
+        """What is known of the predictions, for records and for whoever finds the folder."""
+        fitted, method = self.fitted, self.fitted.method
+        inputs = [
+            self.batches([self.split[i]]).only(method.consumes)
+            for i in range(min(TIMED, len(self.split)))
+        ]
+        return {
+            "track": self.track,
+            "method": fitted.name,
+            "title": method.title,
+            "seed": fitted.seed,
+            "preset": method.preset,
+            "options": method.options,
+            "consumes": sorted(method.consumes),
+            "learned": method.learned,
+            "parameters": method.parameters_used(),
+            "weights_sha256": fitted.weights,
+            "split": getattr(self.split, "name", "test"),
+            "fingerprint": self.split.fingerprint,
+            "samples": len(self.split),
+            "milliseconds": time_one(method, inputs),
+            "macs": count_macs(method, inputs[0]) if inputs else None,
+            "device": provenance.device_name(device_of(method)),
+        }
+
+
+def _file(folder: Path, sample_id: str) -> Path:
+    return folder / f"{sample_id}.png"
 
 
 def _recovered(sample: Sample, output: np.ndarray, masks: Predictions | None) -> Picture:
@@ -124,7 +224,7 @@ def predicted_hole(sample: Sample, mask: Picture) -> np.ndarray:
     return binarise(mask) & ~binarise(sample.initial)
 
 
-def _with_masks(masks: Predictions) -> Callable[[Sequence[Sample]], Batch]:
+def _with_masks(masks: Predictions) -> Batches:
     """Batches whose ``amodal`` and ``modal`` are predicted, as in use on a photo."""
 
     def batches(samples: Sequence[Sample]) -> Batch:
@@ -139,27 +239,6 @@ def _tensor(masks: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(masks.astype(np.float32))[:, None]
 
 
-def _outputs(
-    method: Method, split: Split, batches: Callable[[Sequence[Sample]], Batch], track: str
-) -> Iterator[tuple[Sample, np.ndarray]]:
-    """Each sample with its (C, H, W) float32 prediction."""
-    size = BATCH if isinstance(method, Learned) else 1
-    bar = tqdm(
-        total=len(split),
-        desc=f"predict {track} {method.title}",
-        unit="sample",
-        leave=False,
-        disable=None,
-    )
-    with bar:
-        for start in range(0, len(split), size):
-            samples = [split[i] for i in range(start, min(start + size, len(split)))]
-            output = method.predict(batches(samples).only(method.consumes)).float().cpu().numpy()
-            _check_output(method, output, samples)
-            yield from zip(samples, output, strict=True)
-            bar.update(len(samples))
-
-
 def _check_output(method: Method, output: np.ndarray, samples: Sequence[Sample]) -> None:
     channels = 1 if method.track == "mask" else 3
     wanted = (len(samples), channels, *samples[0].amodal.shape)
@@ -172,25 +251,8 @@ def _check_output(method: Method, output: np.ndarray, samples: Sequence[Sample])
         )
 
 
-def _finish(
-    folder: Path,
-    key: str,
-    method: Method,
-    split: Split,
-    batches: Callable[[Sequence[Sample]], Batch],
-) -> None:
-    about = {
-        "key": key,
-        "samples": len(split),
-        "milliseconds": time_one(method, split, batches),
-        "device": provenance.device_name(device_of(method)),
-    }
-    write_text(folder / "predictions.json", json.dumps(about, indent=1) + "\n")
-
-
-def time_one(method: Method, split: Split, batches: Callable[[Sequence[Sample]], Batch]) -> float:
-    """Median milliseconds of ``predict`` on one sample, over up to 20 after a warm-up."""
-    inputs = [batches([split[i]]).only(method.consumes) for i in range(min(TIMED, len(split)))]
+def time_one(method: Method, inputs: Sequence[Batch]) -> float:
+    """Median milliseconds of ``predict`` on one sample, over all inputs after a warm-up."""
     for batch in inputs[:WARM_UP]:
         method.predict(batch)
     return statistics.median(_milliseconds(method, batch) for batch in inputs) if inputs else 0.0
@@ -200,8 +262,3 @@ def _milliseconds(method: Method, batch: Batch) -> float:
     started = time.perf_counter()
     method.predict(batch)  # comes back to the CPU, so a GPU has finished when this returns
     return 1000 * (time.perf_counter() - started)
-
-
-def _must(found: Predictions | None) -> Predictions:
-    assert found is not None, "predictions that were just written cannot be read"
-    return found

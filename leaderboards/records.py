@@ -4,18 +4,22 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from leaderboards.folder import digest, read_json
 from metrics import protocol
+from metrics.truth import RulesName
 from synth.atomic import write_text
 from synth.errors import InputError
 
-SCHEMA = 1
-PROTOCOL_NAME = "hdeocc"
+SCHEMA = 2
 ResultTrack = Literal["mask", "content", "full"]
+
+
+class OldRecord(InputError):
+    """A record of an earlier version: sound, but its numbers mean something else."""
 
 
 class _Strict(BaseModel):
@@ -23,10 +27,18 @@ class _Strict(BaseModel):
 
 
 class Protocol(_Strict):
-    """What the numbers mean: `metrics.protocol` at a version."""
+    """What the numbers mean: the rules of `metrics.protocol` at a version.
 
-    name: str = PROTOCOL_NAME
+    ``border_band``: pixels on both sides of the amodal outline that no content score counts.
+    """
+
+    name: RulesName = "strict"
     version: str = protocol.VERSION
+    border_band: int = Field(0, ge=0)
+
+    def __str__(self) -> str:
+        band = f", border band {self.border_band} px" if self.border_band else ""
+        return f"{self.name} {self.version}{band}"
 
 
 class Data(_Strict):
@@ -43,7 +55,7 @@ class SampleScores(_Strict):
 
     id: str
     person: str
-    hidden_share: float
+    hidden_share: float = Field(ge=0, le=1)
     scores: dict[str, float | None]
 
     def numbers(self) -> dict[str, float]:
@@ -52,10 +64,32 @@ class SampleScores(_Strict):
 
 
 class Total(_Strict):
-    """One number over the split and how many samples it counts; None where it counts none."""
+    """One number over the split and how many samples it counts; None where it counts none.
+
+    ``low`` and ``high`` only for numbers of a whole set (FID, KID, parsing): 95 % by a grouped
+    jackknife over people. Those of means over samples are drawn when tables are made.
+    """
 
     value: float | None
-    n: int
+    n: int = Field(ge=0)
+    low: float | None = None
+    high: float | None = None
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if (self.low is None) is not (self.high is None):
+            raise ValueError("an interval has two ends")
+        if self.low is not None and self.high is not None and self.low > self.high:
+            raise ValueError("the ends of an interval are exchanged")
+        return self
+
+
+class Bin(_Strict):
+    """The numbers of a whole set for the samples with a visible share in [low, high)."""
+
+    low: float
+    high: float
+    totals: dict[str, Total]
 
 
 class Record(_Strict):
@@ -75,10 +109,14 @@ class Record(_Strict):
     n_scored: int = Field(ge=0)
     samples: tuple[SampleScores, ...]
     totals: dict[str, Total]
+    bins: tuple[Bin, ...] = Field(description="numbers of a set, by visible share")
+    floor: dict[str, Total] = Field({}, description="FID and KID of true photos among themselves")
     empty: dict[str, str] = Field(description="metrics without a number, each with its reason")
     consumes: tuple[str, ...]
     learned: bool
+    options: dict[str, Any] = Field({}, description="what a variant changes in its method")
     parameters: int = Field(ge=0)
+    macs: int | None = Field(ge=0, description="multiply-adds of one prediction at batch 1")
     milliseconds: float | None = Field(description="median of one sample, batch 1")
     device: str
     seconds_fit: float | None
@@ -89,14 +127,14 @@ class Record(_Strict):
     score_key: str = Field(description="digest of everything the stored numbers depend on")
 
     @model_validator(mode="after")
-    def _consistent(self) -> "Record":
+    def _consistent(self) -> Self:
         if self.schema_version != SCHEMA:
             raise ValueError(f"record schema {self.schema_version} is not {SCHEMA}")
         if self.n_scored != len(self.samples) or self.n_scored > self.n_expected:
             raise ValueError("n_scored does not fit the samples listed")
         if len({s.id for s in self.samples}) != len(self.samples):
             raise ValueError("a sample is listed twice")
-        if self.n_scored != self.n_expected and self.totals:
+        if self.n_scored != self.n_expected and (self.totals or self.bins):
             raise ValueError("a partial run has no totals")
         self._check_totals()
         return self
@@ -112,8 +150,15 @@ class Record(_Strict):
 
     @property
     def key(self) -> str:
-        """The row's name: "track.method.seed-0"."""
-        return f"{self.track}.{self.method}.seed-{self.seed}"
+        """The result's name: "track.method.seed-0"; other protocols than ours are named in it."""
+        return record_key(self.track, self.method, self.seed, self.protocol.name)
+
+    @property
+    def group(self) -> tuple[str, str, str, str, int]:
+        """Results may be ranked together only where this is the same."""
+        rules = self.protocol
+        fingerprint = self.data.test_fingerprint
+        return self.track, fingerprint, rules.name, rules.version, rules.border_band
 
     @property
     def complete(self) -> bool:
@@ -126,6 +171,11 @@ class Record(_Strict):
         return math.nan if found is None or found.value is None else found.value
 
 
+def record_key(track: str, method: str, seed: int, rules: str = "strict") -> str:
+    """The name of a result, and of its file without ".json"."""
+    return f"{track}.{method}.seed-{seed}" + ("" if rules == "strict" else f".{rules}")
+
+
 def _same(a: Total, b: Total) -> bool:
     if a.value is None or b.value is None:
         return a.value is b.value and a.n == b.n
@@ -134,13 +184,24 @@ def _same(a: Total, b: Total) -> bool:
 
 def totals_of(samples: Sequence[SampleScores]) -> dict[str, Total]:
     """Totals of the per-sample metrics (and pooled IoU) by `metrics.protocol.aggregate`."""
-    made = protocol.aggregate([s.numbers() for s in samples])
-    return {name: total(t["value"], t["n"]) for name, t in made.items()}
+    return totals(protocol.aggregate([s.numbers() for s in samples]))
 
 
-def total(value: float, n: int) -> Total:
+def totals(made: Mapping[str, protocol.Total]) -> dict[str, Total]:
+    """Totals as a record keeps them."""
+    return {name: total(t.value, t.n, t.low, t.high) for name, t in made.items()}
+
+
+def total(value: float, n: int, low: float | None = None, high: float | None = None) -> Total:
     """A total with None for nan, which JSON cannot hold."""
-    return Total(value=None if math.isnan(value) else value, n=n)
+    known = low is not None and high is not None and not math.isnan(low + high)
+    ends = (low, high) if known else (None, None)
+    return Total(value=None if math.isnan(value) else value, n=n, low=ends[0], high=ends[1])
+
+
+def bins_of(made: Sequence[protocol.Bin]) -> tuple[Bin, ...]:
+    """Bins as a record keeps them."""
+    return tuple(Bin(low=b.low, high=b.high, totals=totals(b.totals)) for b in made)
 
 
 def clean_scores(scores: Mapping[str, float]) -> dict[str, float | None]:
@@ -159,6 +220,7 @@ def read_record(path: Path) -> Record:
     """A record from its file.
 
     Raises:
+        OldRecord: of an earlier version.
         InputError: not JSON, changed after it was written, an unknown key or a broken rule.
     """
     content = read_json(path)
@@ -168,6 +230,7 @@ def read_record(path: Path) -> Record:
             f"{path}: was changed after it was written (its sha256 does not fit); "
             "remove it and run the benchmark again"
         )
+    _check_schema(path, content.get("schema_version"))
     try:
         return Record.model_validate(content)
     except ValidationError as error:
@@ -178,6 +241,20 @@ def read_record(path: Path) -> Record:
             f"{path}: not a valid record ({where + ': ' if where else ''}{message}); "
             "remove it and run the benchmark again"
         ) from None
+
+
+def _check_schema(path: Path, schema: object) -> None:
+    if not isinstance(schema, int) or schema == SCHEMA:
+        return
+    if schema < SCHEMA:
+        raise OldRecord(
+            f"{path}: made by an earlier version (record schema {schema}, not {SCHEMA}); "
+            "score again with `hdeocc bench run`"
+        )
+    raise InputError(
+        f"{path}: made by a later version (record schema {schema}, not {SCHEMA}); "
+        "install that version of hdeocc"
+    )
 
 
 def read_records(folder: Path) -> list[Record]:

@@ -1,25 +1,49 @@
 """A benchmark from recipe to page: build, fit, predict, score, render; each step resumes."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
-from hdeocc.method import check_names
+from hdeocc.method import Track, check_names, method_class
 from leaderboards.benchmark import Benchmark
-from leaderboards.fit import Fitter, Rerun
+from leaderboards.fit import Fitted, Fitter, Rerun
 from leaderboards.folder import Folder, claim
+from leaderboards.needs import recipes_of, require
 from leaderboards.predict import Predictions, predict_content, predict_masks
 from leaderboards.records import Data, Record, write_record
 from leaderboards.render import render
 from leaderboards.score import Row, Scorer
-from metrics import protocol
+from metrics import protocol, weights
 from synth.build import build
 from synth.errors import InputError
 from synth.live import Live
 from synth.plan import open_plan
-from synth.recipe import SPLITS, Recipe, load_recipe
+from synth.recipe import SPLITS, Recipe
 from synth.store import Dataset, Split
+
+
+@dataclass(frozen=True)
+class Datasets:
+    """What a benchmark learns from, and what it is scored on."""
+
+    train: Dataset
+    test: Dataset
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One row of one seed: a method, or a (mask, content) pair on the full track."""
+
+    track: str
+    names: tuple[str, ...]
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """What the row is called in records."""
+        return "+".join(self.names)
 
 
 def run_benchmark(
@@ -37,60 +61,109 @@ def run_benchmark(
     all there will be ("never": nothing is computed, only rendered).
 
     Raises:
-        InputError: bad input, or a folder that holds something else.
+        InputError: bad input, missing photos, or a folder that holds something else.
     """
-    benchmark = benchmark.only(methods)
-    recipe = check(benchmark)
+    chosen = benchmark.only(methods)
+    recipes = check(chosen)
     if rerun != "never":
-        folder = claim(out, benchmark)
-        dataset = prepare_data(recipe, folder, data_root, workers, progress)
-        train = training_samples(benchmark, dataset, data_root, workers)
-        _Run(benchmark, folder, dataset, train, rerun, progress).all()
+        if not (Folder(out).data / "dataset.json").is_file():
+            require(chosen, data_root)
+        folder = claim(out, benchmark, data_root, methods)
+        data = prepare_data(recipes, folder, data_root, workers, progress)
+        _check_fingerprint(chosen, data.test)
+        train = training_samples(chosen, data.train, data_root, workers)
+        _Run(chosen, folder, data, train, rerun, progress).all()
     _say(progress, "render the tables and the page")
     return render(out)
 
 
-def check(benchmark: Benchmark) -> Recipe:
-    """Refuse what cannot be run before anything is written; returns the benchmark's recipe.
+def check(benchmark: Benchmark) -> list[Recipe]:
+    """Refuse what cannot be run before anything is written; returns the benchmark's recipes.
 
     Raises:
-        InputError: another protocol, no or unknown methods (with the closest names), or a recipe
-            that cannot be read or leaves a split empty.
+        InputError: another protocol, no or unknown methods or options (with the closest names), or
+            a recipe that cannot be read or leaves a split empty.
     """
+    where = f"benchmark {benchmark.name}"
     if benchmark.protocol != protocol.VERSION:
         raise InputError(
-            f"benchmark {benchmark.name}: wants protocol {benchmark.protocol}, but this version "
+            f"{where}: wants protocol {benchmark.protocol}, but this version "
             f"scores by protocol {protocol.VERSION}; install the hdeocc it was written for"
         )
-    check_names("mask", benchmark.tracks.mask, f"benchmark {benchmark.name}")
-    check_names("content", benchmark.tracks.content, f"benchmark {benchmark.name}")
+    check_names("mask", benchmark.registered("mask"), where)
+    check_names("content", benchmark.registered("content"), where)
+    for name, variant in benchmark.variants.items():
+        kind = method_class(variant.track, variant.base)
+        try:
+            kind.settings(benchmark.preset, variant.options)
+        except InputError as error:
+            raise InputError(f"{where}: variant {name}: {error.message}") from None
     if not (benchmark.tracks.mask or benchmark.tracks.content):
-        raise InputError(f"benchmark {benchmark.name}: compares no method; fill its [tracks]")
-    recipe = load_recipe(benchmark.recipe)
+        raise InputError(f"{where}: compares no method; fill its [tracks]")
+    recipes = recipes_of(benchmark)
     for split in SPLITS:
+        recipe = recipes[-1] if split == "test" else recipes[0]
         live = split == "train" and benchmark.train == "live"
         if not getattr(recipe.counts, split) and not live:
+            other = benchmark.test_recipe if split == "test" else None
             raise InputError(
-                f"benchmark {benchmark.name}: its recipe {benchmark.recipe} has no {split} "
+                f"{where}: its recipe {other or benchmark.recipe} has no {split} "
                 f"samples; give it counts.{split}"
             )
-    return recipe
+    return recipes
+
+
+def _check_fingerprint(benchmark: Benchmark, dataset: Dataset) -> None:
+    found, wanted = dataset.split("test").fingerprint, benchmark.fingerprint
+    if wanted is not None and not found.startswith(wanted):
+        raise InputError(
+            f"benchmark {benchmark.name}: is about the test split {wanted}, but these photos give "
+            f"{found[:12]}; take the photos it was made with, or remove its fingerprint"
+        )
 
 
 def prepare_data(
-    recipe: Recipe, folder: Folder, data_root: Path | None, workers: int, progress: bool
-) -> Dataset:
-    """The data set of the benchmark, built unless it is there.
+    recipes: list[Recipe], folder: Folder, data_root: Path | None, workers: int, progress: bool
+) -> Datasets:
+    """The data sets of the benchmark, built unless they are there.
 
     Raises:
         InputError: the folder holds another data set, or it cannot be built.
     """
-    if not (folder.data / "dataset.json").is_file():
-        _say(progress, f"build the data set {recipe.name} ({_samples(recipe)} samples)")
-    dataset = build(recipe, folder.data, data_root, workers=workers, progress=progress)
+    places = [folder.data] if len(recipes) == 1 else [folder.train_data, folder.data]
+    made = [
+        _built(recipe, place, data_root, workers, progress)
+        for recipe, place in zip(recipes, places, strict=True)
+    ]
+    return Datasets(made[0], made[-1])
+
+
+def _built(
+    recipe: Recipe, place: Path, data_root: Path | None, workers: int, progress: bool
+) -> Dataset:
+    if not (place / "dataset.json").is_file():
+        samples = sum(recipe.counts.model_dump().values())
+        _say(progress, f"build the data set {recipe.name} ({samples} samples)")
+    dataset = build(recipe, place, data_root, workers=workers, progress=progress)
     if dataset is None:
-        raise InputError(f"{folder.data}: parts of the data set are missing; give another --out")
+        raise InputError(f"{place}: parts of the data set are missing; give another --out")
     return dataset
+
+
+def truth_cache() -> Path:
+    """Where features of true photos are kept between runs, by test split, rules and network."""
+    return weights.cache_folder() / "truth"
+
+
+def data_facts(dataset: Dataset, split: str = "test") -> Data:
+    """What records say of the data set whose split was scored."""
+    recipe = dataset.recipe
+    return Data(
+        name=recipe.name,
+        title=recipe.title or recipe.name,
+        fingerprint=dataset.fingerprint,
+        test_fingerprint=dataset.split(split).fingerprint,
+    )
 
 
 def training_samples(
@@ -106,8 +179,32 @@ def training_samples(
     return Live(open_plan(dataset.recipe, data_root), workers=workers)
 
 
-def _samples(recipe: Recipe) -> int:
-    return recipe.counts.train + recipe.counts.val + recipe.counts.test
+def planned(benchmark: Benchmark) -> list[Planned]:
+    """The rows of a benchmark in the order they are made.
+
+    What learns nothing is the same for every seed, so it is made for the first one alone.
+    """
+    rows = []
+    for number, seed in enumerate(benchmark.seeds):
+        for row in _rows_of_seed(benchmark, seed):
+            if not number or any(_learns(benchmark, row, place) for place in range(len(row.names))):
+                rows.append(row)
+    return rows
+
+
+def _rows_of_seed(benchmark: Benchmark, seed: int) -> Iterator[Planned]:
+    tracks = benchmark.tracks
+    yield from (Planned("mask", (name,), seed) for name in tracks.mask)
+    yield from (Planned("content", (name,), seed) for name in tracks.content)
+    yield from (Planned("full", pair, seed) for pair in tracks.full)
+
+
+def _learns(benchmark: Benchmark, row: Planned, place: int) -> bool:
+    track = ("mask", "content")[place] if row.track == "full" else row.track
+    name = row.names[place]
+    variant = benchmark.variants.get(name)
+    base = variant.base if variant is not None and variant.track == track else name
+    return method_class(track, base).learned
 
 
 class _Run:
@@ -117,72 +214,58 @@ class _Run:
         self,
         benchmark: Benchmark,
         folder: Folder,
-        dataset: Dataset,
+        data: Datasets,
         train: Split | Live,
         rerun: Rerun,
         progress: bool,
     ) -> None:
-        recipe = dataset.recipe
         self.benchmark, self.folder, self.progress = benchmark, folder, progress
         self.again = rerun == "always"
-        self.test = dataset.split("test")
-        title = recipe.title or recipe.name
-        data = Data(
-            name=recipe.name,
-            title=title,
-            fingerprint=dataset.fingerprint,
-            test_fingerprint=self.test.fingerprint,
-        )
-        self.fitter = Fitter(folder, benchmark, train, dataset.split("val"), rerun)
-        self.scorer = Scorer(benchmark, data, self.test)
+        self.test = data.test.split("test")
+        self.fitter = Fitter(folder, benchmark, train, data.train.split("val"), rerun)
+        self.scorer = Scorer(benchmark, data_facts(data.test), self.test, truth_cache())
         self.masks: dict[tuple[str, int], Predictions] = {}
-        self.done = 0
 
     def all(self) -> None:
-        """Every row of every track and seed."""
-        for row in self._rows():
-            path = self.folder.result(row.track, row.name, row.seed)
-            if self.again or self.scorer.stored(path, row) is None:
-                write_record(path, self.scorer.record(row))
+        """Every row of every track and seed, by every protocol of its track."""
+        rows = planned(self.benchmark)
+        for number, row in enumerate(rows, 1):
+            _say(self.progress, f"[{number}/{len(rows)}] {row.track} track: {row.name}")
+            made = self._made(row)
+            for rules in self.benchmark.rules_of(row.track):
+                path = self.folder.result(row.track, row.name, row.seed, rules)
+                if self.again or self.scorer.stored(path, made, rules) is None:
+                    write_record(path, self.scorer.record(made, rules))
 
-    def _rows(self) -> Iterator[Row]:
-        for seed in self.benchmark.seeds:
-            for name in self.benchmark.tracks.mask:
-                yield self._mask(name, seed)
-            for name in self.benchmark.tracks.content:
-                yield self._content(name, seed)
-            for mask, content in self.benchmark.tracks.full:
-                yield self._full(mask, content, seed)
+    def _made(self, row: Planned) -> Row:
+        if row.track == "full":
+            return self._full(row)
+        track: Track = "mask" if row.track == "mask" else "content"
+        fitted = self.fitter.get(track, row.name, row.seed)
+        where = self.folder.predictions(row.track, row.name, row.seed)
+        if track == "content":
+            made = predict_content(where, fitted, self.test, self.again)
+        else:
+            made = predict_masks(where, fitted, self.test, self.again)
+            self.masks[row.name, row.seed] = made
+        return Row(track, row.name, row.seed, (fitted,), (made,))
 
-    def _announce(self, text: str) -> None:
-        self.done += 1
-        tracks = self.benchmark.tracks
-        rows = len(tracks.mask) + len(tracks.content) + len(tracks.full)
-        _say(self.progress, f"[{self.done}/{rows * len(self.benchmark.seeds)}] {text}")
-
-    def _mask(self, name: str, seed: int) -> Row:
-        self._announce(f"mask track: {name}")
-        fitted = self.fitter.get("mask", name, seed)
-        where = self.folder.predictions("mask", name, seed)
-        made = predict_masks(where, fitted, self.test, self.again)
-        self.masks[name, seed] = made
-        return Row("mask", name, seed, (fitted,), (made,))
-
-    def _content(self, name: str, seed: int) -> Row:
-        self._announce(f"content track: {name}")
-        fitted = self.fitter.get("content", name, seed)
-        where = self.folder.predictions("content", name, seed)
-        made = predict_content(where, fitted, self.test, self.again)
-        return Row("content", name, seed, (fitted,), (made,))
-
-    def _full(self, mask: str, content: str, seed: int) -> Row:
-        name = f"{mask}+{content}"
-        self._announce(f"full track: {name}")
+    def _full(self, row: Planned) -> Row:
+        (mask, content), seed = row.names, row.seed
         fitted = (self.fitter.get("mask", mask, seed), self.fitter.get("content", content, seed))
-        masks = self.masks[mask, seed]
-        where = self.folder.predictions("full", name, seed)
+        masks = self._masks(mask, seed, fitted[0])
+        where = self.folder.predictions("full", row.name, seed)
         made = predict_content(where, fitted[1], self.test, self.again, masks)
-        return Row("full", name, seed, fitted, (masks, made))
+        return Row("full", row.name, seed, fitted, (masks, made))
+
+    def _masks(self, name: str, seed: int, fitted: Fitted) -> Predictions:
+        """The masks of a row of this seed; of one that learns nothing, those of the first seed."""
+        first = self.benchmark.seeds[0]
+        key = (name, seed if fitted.method.learned else first)
+        if key not in self.masks:
+            where = self.folder.predictions("mask", name, key[1])
+            self.masks[key] = predict_masks(where, fitted, self.test, self.again)
+        return self.masks[key]
 
 
 def _say(progress: bool, text: str) -> None:

@@ -1,29 +1,21 @@
-"""Scores of stored predictions: nothing is scored that does not lie on disk as a PNG."""
+"""Records of a benchmark's rows: nothing is scored that does not lie on disk as a PNG."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-
-import torch
-from tqdm import tqdm
+from typing import Any
 
 from hdeocc.method import Method
 from leaderboards import provenance, records
 from leaderboards.benchmark import Benchmark
 from leaderboards.fit import Fitted
 from leaderboards.folder import digest
-from leaderboards.predict import Predictions
-from leaderboards.records import Data, Protocol, Record, ResultTrack, SampleScores
-from metrics import fid, protocol, weights
-from metrics.errors import MetricsError
-from metrics.scoring import Networks, SetScore, SetScorer, load_networks
-from synth.errors import InputError
-from synth.sample import Sample
+from leaderboards.predict import PARSING, Predictions
+from leaderboards.records import Data, OldRecord, Protocol, Record, ResultTrack
+from leaderboards.score_pictures import Pictures, PictureScorer, Scored
+from metrics import protocol, weights
+from metrics.truth import Rules, RulesName
 from synth.store import Split
-
-NETWORKS = ("alexnet", "lpips_alex", "inception")
-
-# Id, person and hidden share of a scored sample: its pictures do not stay in memory.
-_About = tuple[str, str, float]
 
 
 @dataclass(frozen=True)
@@ -41,94 +33,131 @@ class Row:
         """One method; two on the full track."""
         return [fitted.method for fitted in self.fitted]
 
+    @property
+    def pictures(self) -> Pictures:
+        """Where its pictures lie."""
+        folders = [made.folder for made in self.predictions]
+        if self.track == "content":
+            return Pictures(photos=folders[0])
+        parsing = folders[0] / PARSING
+        return Pictures(
+            masks=folders[0],
+            photos=folders[1] if self.track == "full" else None,
+            parsing=parsing if parsing.is_dir() else None,
+        )
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a record says beside its scores; the defaults are those of a foreign program."""
+
+    benchmark: str
+    method: str
+    title: str
+    seed: int = 0
+    preset: str = ""
+    budget: dict[str, Any] | None = None
+    consumes: tuple[str, ...] = ()
+    learned: bool = False
+    options: dict[str, Any] = field(default_factory=dict)
+    parameters: int = 0
+    macs: int | None = None
+    milliseconds: float | None = None
+    device: str = ""
+    seconds_fit: float | None = None
+    weights_sha256: dict[str, str] = field(default_factory=dict)
+
+
+def make_record(scored: Scored, facts: Facts, rules: Rules, data: Data, key: str) -> Record:
+    """The record of one set of pictures; ``key`` digests all that its numbers depend on."""
+    return Record(
+        **vars(facts),
+        track=scored.track,
+        protocol=Protocol(name=rules.name, border_band=rules.border_band),
+        data=data,
+        n_expected=scored.n_expected,
+        n_scored=len(scored.samples),
+        samples=scored.samples,
+        totals=scored.totals,
+        bins=scored.bins,
+        floor=scored.floor,
+        empty=scored.empty,
+        feature_networks=scored.feature_networks,
+        code_version=provenance.code_version(),
+        library_versions=provenance.library_versions(),
+        score_key=key,
+    )
+
 
 @dataclass
 class Scorer:
-    """Scores rows on one test split; the networks are loaded when first needed."""
+    """Scores rows on one test split, by any of the benchmark's protocols.
+
+    ``cache``: folder where features of the true photos are kept; None makes them anew each run.
+    """
 
     benchmark: Benchmark
     data: Data
     test: Split
-    _networks: Networks | None = None
-    _truth: dict[str, fid.Statistics] = field(default_factory=dict)
+    cache: Path | None = None
+    _scorer: PictureScorer = field(init=False, repr=False)
 
-    def key(self, row: Row) -> str:
+    def __post_init__(self) -> None:
+        self._scorer = PictureScorer(self.test, self.cache, self.benchmark.lpips_vgg)
+
+    def rules(self, name: RulesName) -> Rules:
+        """The rules of a protocol, with the benchmark's border band."""
+        return Rules(name, self.benchmark.border_band)
+
+    def key(self, row: Row, rules: RulesName = "strict") -> str:
         """Digest of everything the numbers of a row depend on."""
-        networks = [] if row.track == "mask" else _present()
-        made = [p.key for p in row.predictions]
-        return digest([row.track, made, self.test.fingerprint, protocol.VERSION, networks])
+        networks = [weights.sha256(name) for name in self._scorer.networks_of(row.track)]
+        made = [one.key for one in row.predictions]
+        by = [protocol.VERSION, rules, self.benchmark.border_band, records.SCHEMA]
+        return digest([row.track, made, self.test.fingerprint, by, networks])
 
-    def stored(self, path: Path, row: Row) -> Record | None:
-        """The record of a row, if one is there and still true."""
+    def stored(self, path: Path, row: Row, rules: RulesName = "strict") -> Record | None:
+        """The record of a row, if one is there and still true.
+
+        Raises:
+            InputError: what is there was changed, or is of a later version.
+        """
         if not path.is_file():
             return None
-        record = records.read_record(path)
-        return record if record.score_key == self.key(row) and record.complete else None
+        try:
+            record = records.read_record(path)
+        except OldRecord:
+            return None
+        return record if record.score_key == self.key(row, rules) and record.complete else None
 
-    def record(self, row: Row) -> Record:
+    def record(self, row: Row, rules: RulesName = "strict") -> Record:
         """Score a row from its stored pictures.
 
         Raises:
             InputError: a picture is damaged or of another size.
         """
-        scorer = SetScorer(row.track, self._loaded(row.track), truth=self._truth.get("test"))
-        about: list[_About] = []
-        expected = 0
-        bar = tqdm(
-            self.test,
-            desc=f"score {row.track} {title(row)}",
-            unit="sample",
-            leave=False,
-            disable=None,
-        )
-        for sample in bar:
-            if row.track != "mask" and sample.clean is None:
-                continue  # nobody knows what is behind the occluder
-            expected += 1
-            if _add(scorer, row, sample):
-                about.append((sample.sample_id, sample.person_id, sample.hidden_share))
-        return self._made(row, scorer.finish(), about, expected)
+        by = self.rules(rules)
+        scored = self._scorer.score(row.pictures, by, title(row))
+        return make_record(scored, self._facts(row), by, self.data, self.key(row, rules))
 
-    def _loaded(self, track: str) -> Networks | None:
-        if track == "mask":
-            return None
-        if self._networks is None:
-            self._networks = load_networks("cuda" if torch.cuda.is_available() else "cpu")
-        return self._networks
-
-    def _made(self, row: Row, score: SetScore, about: list[_About], expected: int) -> Record:
-        complete = len(about) == expected > 0
-        if complete and score.truth is not None:
-            self._truth["test"] = score.truth
-        samples = tuple(_scores(*facts, score.per_sample[facts[0]]) for facts in about)
-        totals = {k: records.total(t["value"], t["n"]) for k, t in score.totals.items()}
-        methods, learned = row.methods, any(m.learned for m in row.methods)
-        return Record(
+    def _facts(self, row: Row) -> Facts:
+        methods = row.methods
+        return Facts(
             benchmark=self.benchmark.name,
-            track=row.track,
             method=row.name,
             title=title(row),
             seed=row.seed,
             preset=self.benchmark.preset,
-            budget=_budgets(self.benchmark, methods) if learned else None,
-            protocol=Protocol(),
-            data=self.data,
-            n_expected=expected,
-            n_scored=len(about),
-            samples=samples,
-            totals=totals if complete else {},
-            empty=dict(score.missing),
+            budget=_budgets(self.benchmark, methods),
             consumes=consumed(row),
-            learned=learned,
-            parameters=sum(m.parameters_used() for m in methods),
-            milliseconds=sum(p.milliseconds for p in row.predictions),
-            device=" and ".join(dict.fromkeys(p.device for p in row.predictions)),
-            seconds_fit=_seconds(row),
+            learned=any(method.learned for method in methods),
+            options=_options(row),
+            parameters=sum(method.parameters_used() for method in methods),
+            macs=_sum(made.macs for made in row.predictions),
+            milliseconds=_all_known(made.milliseconds for made in row.predictions),
+            device=" and ".join(dict.fromkeys(made.device for made in row.predictions)),
+            seconds_fit=_sum(fitted.seconds for fitted in row.fitted),
             weights_sha256=_weights(row),
-            feature_networks={} if row.track == "mask" else _sources(),
-            code_version=provenance.code_version(),
-            library_versions=provenance.library_versions(),
-            score_key=self.key(row),
         )
 
 
@@ -146,54 +175,29 @@ def consumed(row: Row) -> tuple[str, ...]:
     return tuple(sorted(read))
 
 
-def _add(scorer: SetScorer, row: Row, sample: Sample) -> bool:
-    """Score one sample; False where its picture is missing."""
-    channels = (1, 3) if row.track == "full" else ((1,) if row.track == "mask" else (3,))
-    pictures = [p.picture(sample, c) for p, c in zip(row.predictions, channels, strict=True)]
-    found = [picture for picture in pictures if picture is not None]
-    if len(found) < len(pictures):
-        return False
-    amodal, modal, key = sample.amodal, sample.modal, sample.sample_id
-    try:
-        if row.track == "mask":
-            scorer.add_mask(key, found[0], amodal, modal)
-            return True
-        assert sample.clean is not None
-        image, clean = sample.image, sample.clean
-        if row.track == "content":
-            scorer.add_content(key, found[0], image, clean, amodal, modal)
-        else:
-            mask, colours = found
-            scorer.add_full(key, colours, mask, image, clean, amodal, modal, sample.initial)
-    except (ValueError, MetricsError) as error:
-        folder = row.predictions[-1].folder
-        raise InputError(f"{folder}: {error}; run with --rerun always") from None
-    return True
+def _options(row: Row) -> dict[str, Any]:
+    """What variants change; on the full track under the track of each method."""
+    if row.track != "full":
+        return dict(row.methods[0].options)
+    return {method.track: dict(method.options) for method in row.methods if method.options}
 
 
-def _scores(key: str, person: str, hidden: float, scores: dict[str, float]) -> SampleScores:
-    clean = records.clean_scores(scores)
-    return SampleScores(id=key, person=person, hidden_share=hidden, scores=clean)
-
-
-def _present() -> list[str]:
-    return [name for name in NETWORKS if weights.available(name)[0]]
-
-
-def _sources() -> dict[str, str]:
-    found = {name: weights.available(name) for name in NETWORKS}
-    there = {name: source for name, (here, source) in found.items() if here}
-    return {name: f"{source}; sha256 {weights.sha256(name)}" for name, source in there.items()}
-
-
-def _budgets(benchmark: Benchmark, methods: list[Method]) -> dict[str, object]:
+def _budgets(benchmark: Benchmark, methods: Sequence[Method]) -> dict[str, Any] | None:
     budgets = {"mask": benchmark.budget.mask, "content": benchmark.budget.content}
-    return {m.track: budgets[m.track].model_dump() for m in methods if m.learned}
+    found = {method.track: budgets[method.track].model_dump() for method in methods}
+    return {m.track: found[m.track] for m in methods if m.learned} or None
 
 
-def _seconds(row: Row) -> float | None:
-    known = [fitted.seconds for fitted in row.fitted if fitted.seconds is not None]
+def _sum(values: Iterable[Any]) -> Any:
+    """The sum of those that are known; None where none is."""
+    known = [value for value in values if value is not None]
     return sum(known) if known else None
+
+
+def _all_known(values: Iterable[float | None]) -> float | None:
+    """The sum; None where one is not known, for part of a time is no time."""
+    found = list(values)
+    return None if None in found else sum(value for value in found if value is not None)
 
 
 def _weights(row: Row) -> dict[str, str]:

@@ -1,9 +1,11 @@
 """Uncertainty of means: a paired bootstrap over people, since composites of one are alike.
 
 Every resample draws as many people as there are, with replacement, and takes all their samples.
-The draws depend on the people and the seed alone, so all methods of a table share them.
+The draws depend on the people and the seed alone, so all methods of a table share them, and what
+two methods find equally hard cancels in their difference.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -29,6 +31,24 @@ class Interval:
 
 
 @dataclass(frozen=True)
+class Difference:
+    """How much one method's mean is above another's, on the samples that both count.
+
+    Attributes:
+        mean: first minus second.
+        interval: of that.
+        p: two-sided, by the share of resamples on the other side of zero; at least
+            2 / (resamples + 1), for a bootstrap cannot know less.
+        n: samples that both count.
+    """
+
+    mean: float
+    interval: Interval
+    p: float
+    n: int
+
+
+@dataclass(frozen=True, eq=False)
 class Resampling:
     """How often each person stands in each resample.
 
@@ -46,6 +66,16 @@ class Resampling:
         per_person = np.zeros(len(self.people))
         np.add.at(per_person, [place[p] for p in persons], values)
         return np.asarray(self.counts @ per_person, np.float64)
+
+    def ratios(self, persons: Sequence[str], tops: Floats, bottoms: Floats) -> Floats:
+        """(R,) sum(tops) / sum(bottoms) of each resample, nan where the latter is 0."""
+        above, below = self.sums(persons, tops), self.sums(persons, bottoms)
+        return np.divide(above, below, out=np.full_like(above, np.nan), where=below > 0)
+
+    def means(self, persons: Sequence[str], values: Floats) -> Floats:
+        """(R,) mean of each resample over its samples; nan samples are not counted."""
+        counted = ~np.isnan(values)
+        return self.ratios(persons, np.where(counted, values, 0.0), counted.astype(np.float64))
 
 
 def resampling(
@@ -67,29 +97,42 @@ def default_resampling(people: Sequence[str]) -> Resampling:
 
 def mean_interval(draws: Resampling, persons: Sequence[str], values: Floats) -> Interval | None:
     """Interval of the mean over samples; nan samples are not counted. None where none is left."""
-    counted = ~np.isnan(values)
-    tops = draws.sums(persons, np.where(counted, values, 0.0))
-    return _percentiles(tops, draws.sums(persons, counted.astype(np.float64)))
+    return percentiles(draws.means(persons, values))
 
 
 def ratio_interval(
     draws: Resampling, persons: Sequence[str], tops: Floats, bottoms: Floats
 ) -> Interval | None:
     """Interval of sum(tops) / sum(bottoms), such as pooled IoU."""
-    return _percentiles(draws.sums(persons, tops), draws.sums(persons, bottoms))
+    return percentiles(draws.ratios(persons, tops, bottoms))
 
 
-def difference_interval(
+def difference(
     draws: Resampling, persons: Sequence[str], first: Floats, second: Floats
-) -> Interval | None:
-    """Interval of mean(first - second) over samples that both count."""
-    return mean_interval(draws, persons, first - second)
+) -> Difference | None:
+    """Everything about mean(first - second) over samples that both count; None without any."""
+    gain = first - second
+    counted = gain[~np.isnan(gain)]
+    drawn = draws.means(persons, gain)
+    interval = percentiles(drawn)
+    if interval is None:
+        return None
+    mean = math.fsum(counted) / len(counted)
+    return Difference(mean, interval, two_sided(drawn), len(counted))
 
 
-def _percentiles(tops: Floats, bottoms: Floats) -> Interval | None:
-    drawn = bottoms > 0
-    if not drawn.any():
+def two_sided(drawn: Floats) -> float:
+    """Twice the smaller share of resamples on one side of zero, zeros on both; at most 1."""
+    drawn = drawn[~np.isnan(drawn)]
+    smaller = min(np.count_nonzero(drawn <= 0), np.count_nonzero(drawn >= 0))
+    return float(min(1.0, 2 * (1 + smaller) / (1 + len(drawn))))
+
+
+def percentiles(drawn: Floats) -> Interval | None:
+    """The interval between the percentiles of what was drawn; nan is left out."""
+    drawn = drawn[~np.isnan(drawn)]
+    if not len(drawn):
         return None
     tail = 100 * (1 - LEVEL) / 2
-    low, high = np.percentile(tops[drawn] / bottoms[drawn], [tail, 100 - tail])
+    low, high = np.percentile(drawn, [tail, 100 - tail])
     return Interval(float(low), float(high))

@@ -1,15 +1,25 @@
 """Tables from records: one a (track, test split, protocol), never ranked across these."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 
+from leaderboards import rows as making
 from leaderboards import stats
-from leaderboards.records import Record
+from leaderboards.formats import EMPTY as EMPTY
+from leaderboards.formats import arrow as arrow
+from leaderboards.formats import count as count
+from leaderboards.formats import footnotes as footnotes
+from leaderboards.formats import milliseconds as milliseconds
+from leaderboards.formats import number as number
+from leaderboards.records import Record, Total
+from leaderboards.rows import POOLED, Chosen, Row, Samples
 from leaderboards.stats import Interval
+from metrics import protocol
 from metrics.protocol import HEADLINE, TRACKS, MetricSpec
 
 TRACK_TITLES = {
@@ -17,22 +27,16 @@ TRACK_TITLES = {
     "content": "Content recovery",
     "full": "Full pipeline",
 }
-EMPTY = "–"
 
 
-@dataclass(frozen=True)
-class Row:
-    """One record with its rank and intervals.
+class BinValue(NamedTuple):
+    """A number of the samples whose visible share is in [low, high); the last bin is closed."""
 
-    Attributes:
-        rank: 1 + how many rows are better beyond chance; None without a score. Rows whose paired
-            interval of the difference includes zero do not outrank each other.
-        intervals: by metric, where one can be given.
-    """
-
-    record: Record
-    rank: int | None
-    intervals: dict[str, Interval]
+    low: float
+    high: float
+    value: float
+    n: int
+    interval: Interval | None
 
 
 @dataclass(frozen=True)
@@ -41,13 +45,17 @@ class Table:
 
     Attributes:
         best: by metric, the keys of the rows that show the best value.
+        second: by metric, the keys of the rows that show the next best value.
         notes: by metric and row key, why a cell is empty.
+        samples: the samples behind the rows.
     """
 
     track: str
     rows: tuple[Row, ...]
     best: dict[str, frozenset[str]]
+    second: dict[str, frozenset[str]]
     notes: dict[tuple[str, str], str]
+    samples: Samples = field(repr=False, compare=False)
 
     @property
     def first(self) -> Record:
@@ -56,9 +64,13 @@ class Table:
 
     @property
     def specs(self) -> list[MetricSpec]:
-        """The columns, headline first."""
-        found = TRACKS[self.track]
-        return sorted(found, key=lambda spec: spec.name != self.headline)
+        """All columns, headline first; those of body parts come last."""
+        return _specs(self.track, self.rows)
+
+    @property
+    def shown(self) -> list[MetricSpec]:
+        """The columns of printed tables, headline first."""
+        return [spec for spec in self.specs if spec.shown]
 
     @property
     def headline(self) -> str:
@@ -66,194 +78,208 @@ class Table:
         return HEADLINE[self.track]
 
     @property
-    def several_seeds(self) -> bool:
-        """Whether rows must be told apart by seed."""
-        return len({row.record.seed for row in self.rows}) > 1
+    def people(self) -> int:
+        """How many people stand behind the samples."""
+        return len(self.samples.draws.people)
+
+    def spec(self, metric: str) -> MetricSpec:
+        """The column of a metric; KeyError for one that the table has not."""
+        return next_spec(self.specs, metric)
 
     def label(self, record: Record) -> str:
-        """What the row is called."""
-        return f"{record.title} (seed {record.seed})" if self.several_seeds else record.title
+        """What the row of a record is called: its title, and its name where titles repeat."""
+        titles = Counter(row.record.title for row in self.rows)
+        if titles[record.title] == 1:
+            return record.title
+        names = Counter(row.record.method for row in self.rows)
+        more = f", {record.benchmark}" if names[record.method] > 1 else ""
+        return f"{record.title} ({record.method}{more})"
+
+    def binned(self, row: Row, metric: str) -> list[BinValue]:
+        """A row's metric by tenths of the visible share; bins without a number are left out."""
+        if not row.complete:
+            return []
+        spec = self.spec(metric)
+        places = np.array([protocol.bin_of(share) for share in self.samples.hidden])
+        if not spec.per_sample and spec.name != POOLED:
+            return _stored_bins(row, metric)
+        of = _pooled_bin if spec.name == POOLED else _mean_bin
+        found = [
+            of(self.samples, row, metric, place, places == place)
+            for place in sorted(set(places.tolist()))
+        ]
+        return [value for value in found if not math.isnan(value.value)]
+
+
+def next_spec(specs: Sequence[MetricSpec], metric: str) -> MetricSpec:
+    """The spec of a name; KeyError where it is not among them."""
+    for spec in specs:
+        if spec.name == metric:
+            return spec
+    raise KeyError(metric)
 
 
 def make_tables(records: Sequence[Record]) -> list[Table]:
-    """All tables, by track, then data set and protocol."""
-    groups: dict[tuple[int, str, str, str, str], list[Record]] = {}
+    """All tables, by track, then data set and protocol (our own first).
+
+    Raises:
+        InputError: the same method and seed twice on the same data.
+    """
+    groups: dict[tuple[str, str, str, str, int], list[Record]] = {}
     for record in records:
-        groups.setdefault(_group(record), []).append(record)
-    return [_table(groups[key]) for key in sorted(groups)]
+        groups.setdefault(record.group, []).append(record)
+    return [_table(one) for one in sorted(groups.values(), key=_place)]
 
 
-def _group(record: Record) -> tuple[int, str, str, str, str]:
-    protocol = record.protocol
-    place = list(TRACK_TITLES).index(record.track)
-    data = record.data
-    return place, data.name, data.test_fingerprint, protocol.name, protocol.version
+def filtered(
+    tables: Sequence[Table], *, track: str | None = None, consumes: Collection[str] | None = None
+) -> list[Table]:
+    """The tables of one track, with the rows that read nothing but ``consumes``; ranked anew."""
+    kept = [
+        record
+        for table in tables
+        if track in (None, table.track)
+        for row in table.rows
+        if consumes is None or set(row.record.consumes) <= set(consumes)
+        for record in row.records
+    ]
+    return make_tables(kept)
+
+
+def _place(records: list[Record]) -> tuple[int, str, int, tuple[str, str, str, str, int]]:
+    # The smallest name: results of one test split may come from data sets of several names.
+    name = min(record.data.name for record in records)
+    rules = protocol.NAMES.index(records[0].protocol.name)
+    return list(TRACK_TITLES).index(records[0].track), name, rules, records[0].group
 
 
 def _table(records: list[Record]) -> Table:
     track = records[0].track
-    headline = HEADLINE[track]
-    spec = next(s for s in TRACKS[track] if s.name == headline)
-    ordered = sorted(records, key=lambda r: (*_order(r, spec), r.method, r.seed))
-    people = [s.person for r in ordered for s in r.samples]
-    draws = stats.default_resampling(people)
-    rows = tuple(Row(r, _rank(r, ordered, spec, draws), _intervals(r, draws)) for r in ordered)
-    best = {s.name: _best(ordered, s) for s in TRACKS[track]}
-    cells = [(s.name, r) for r in ordered for s in TRACKS[track]]
-    notes = {(name, r.key): why for name, r in cells if (why := _why(r, name)) is not None}
-    return Table(track, rows, best, notes)
+    headline = next_spec(TRACKS[track], HEADLINE[track])
+    rows = making.by_method(records)
+    rows.sort(key=lambda row: (*_order(row, headline), row.key))
+    samples = making.samples_of(rows)
+    specs = _specs(track, rows)
+    ranked = [
+        replace(
+            row,
+            rank=_rank(row, rows, headline, samples),
+            intervals=_intervals(row, specs, samples),
+        )
+        for row in rows
+    ]
+    tops = {spec.name: _tops(rows, spec) for spec in specs}
+    cells = [(spec.name, row) for row in rows for spec in specs]
+    notes = {(name, row.key): why for name, row in cells if (why := _why(row, name)) is not None}
+    best, second = ({name: top[i] for name, top in tops.items()} for i in (0, 1))
+    return Table(track, tuple(ranked), best, second, notes, samples)
 
 
-def _order(record: Record, spec: MetricSpec) -> tuple[bool, float]:
-    value = record.total(spec.name)
+def _specs(track: str, rows: Sequence[Row]) -> list[MetricSpec]:
+    found = {name for row in rows for name in row.metrics}
+    plain = [spec for spec in TRACKS[track] if spec.shown or spec.name in found]
+    plain.sort(key=lambda spec: spec.name != HEADLINE[track])
+    parts = sorted(name for name in found if "@" in name)
+    return plain + [protocol.spec_of(track, name) for name in parts]
+
+
+def _intervals(row: Row, specs: Sequence[MetricSpec], samples: Samples) -> dict[str, Interval]:
+    found = {spec.name: making.interval(row, spec, samples) for spec in specs}
+    return {name: interval for name, interval in found.items() if interval is not None}
+
+
+def _order(row: Row, spec: MetricSpec) -> tuple[bool, float]:
+    value = row.value(spec.name)
     if math.isnan(value):
         return True, 0.0
     return False, -value if spec.higher_is_better else value
 
 
-def _best(records: list[Record], spec: MetricSpec) -> frozenset[str]:
-    values = {r.key: round(r.total(spec.name), spec.decimals) for r in records}
-    shown = [v for v in values.values() if not math.isnan(v)]
-    if not shown:
-        return frozenset()
-    top = max(shown) if spec.higher_is_better else min(shown)
-    return frozenset(key for key, value in values.items() if value == top)
+def _tops(rows: Sequence[Row], spec: MetricSpec) -> tuple[frozenset[str], frozenset[str]]:
+    """The rows that print the best value, and those that print the next best."""
+    printed = {row.key: round(row.value(spec.name), spec.decimals) for row in rows}
+    values = {value for value in printed.values() if not math.isnan(value)}
+    order = [*sorted(values, reverse=spec.higher_is_better), math.nan, math.nan]
+    best, second = (
+        frozenset(key for key, value in printed.items() if value == wanted) for wanted in order[:2]
+    )
+    return best, second
 
 
-def _why(record: Record, metric: str) -> str | None:
-    if not math.isnan(record.total(metric)):
+def _why(row: Row, metric: str) -> str | None:
+    """Why a cell is empty; None where it holds a number."""
+    if not math.isnan(row.value(metric)):
         return None
+    reasons = [(r, _why_record(r, metric)) for r in row.records]
+    record, reason = next((r, why) for r, why in reasons if why is not None)
+    return reason if len(row.records) == 1 else f"seed {record.seed}: {reason}"
+
+
+def _why_record(record: Record, metric: str) -> str | None:
     if record.n_expected == 0:
         return "no sample of this split knows what is hidden"
     if not record.complete:
         return f"only {record.n_scored} of {record.n_expected} samples were scored"
+    if not math.isnan(record.total(metric)):
+        return None
     return record.empty.get(metric, "not counted on any sample")
 
 
-def _values(record: Record, metric: str) -> np.ndarray:
-    return np.array([s.numbers().get(metric, math.nan) for s in record.samples], np.float64)
-
-
-def _intervals(record: Record, draws: stats.Resampling) -> dict[str, Interval]:
-    if not record.complete:
-        return {}
-    persons = [s.person for s in record.samples]
-    found: dict[str, Interval | None] = {}
-    for spec in TRACKS[record.track]:
-        if spec.per_sample:
-            found[spec.name] = stats.mean_interval(draws, persons, _values(record, spec.name))
-    if "pooled_iou" in record.totals:
-        counts = [np.nan_to_num(_values(record, n)) for n in ("intersection", "union")]
-        found["pooled_iou"] = stats.ratio_interval(draws, persons, counts[0], counts[1])
-    return {name: interval for name, interval in found.items() if interval is not None}
-
-
-def _rank(
-    record: Record, others: list[Record], spec: MetricSpec, draws: stats.Resampling
-) -> int | None:
-    if math.isnan(record.total(spec.name)):
+def _rank(row: Row, rows: Sequence[Row], spec: MetricSpec, samples: Samples) -> int | None:
+    if math.isnan(row.value(spec.name)):
         return None
-    return 1 + sum(_beats(other, record, spec, draws) for other in others if other is not record)
+    return 1 + sum(_beats(other, row, spec, samples) for other in rows)
 
 
-def _beats(first: Record, second: Record, spec: MetricSpec, draws: stats.Resampling) -> bool:
+def _beats(first: Row, second: Row, spec: MetricSpec, samples: Samples) -> bool:
     """Whether ``first`` is better beyond chance, on the same samples."""
-    if math.isnan(first.total(spec.name)):
+    if first is second or math.isnan(first.value(spec.name)):
         return False
-    persons = [s.person for s in second.samples]
-    mine = {s.id: s.numbers().get(spec.name, math.nan) for s in first.samples}
-    values = np.array([mine.get(s.id, math.nan) for s in second.samples], np.float64)
-    gain = values - _values(second, spec.name)
-    interval = stats.mean_interval(draws, persons, gain if spec.higher_is_better else -gain)
-    return interval is not None and interval.low > 0
+    found = compare(first, second, spec, samples)
+    if found is None:
+        return False
+    if spec.higher_is_better:
+        return found.mean > 0 and found.interval.low > 0
+    return found.mean < 0 and found.interval.high < 0
 
 
-def to_frame(table: Table) -> pd.DataFrame:
-    """One row a result: all metrics in full precision with their intervals, and all facts."""
-    return pd.DataFrame([_facts(table, row) for row in table.rows])
+def compare(first: Row, second: Row, spec: MetricSpec, samples: Samples) -> stats.Difference | None:
+    """The paired difference of two rows in a per-sample metric, seeds averaged by sample first."""
+    scores = [samples.scores(row, spec.name) for row in (first, second)]
+    return stats.difference(samples.draws, samples.persons, *scores)
 
 
-def _facts(table: Table, row: Row) -> dict[str, object]:
-    record = row.record
-    facts: dict[str, object] = {
-        "track": record.track,
-        "rank": row.rank,
-        "method": record.method,
-        "title": record.title,
-        "seed": record.seed,
-    }
-    for spec in table.specs:
-        interval = row.intervals.get(spec.name)
-        facts[spec.name] = record.total(spec.name)
-        if spec.per_sample or spec.name == "pooled_iou":
-            facts[f"{spec.name}_low"] = interval.low if interval else math.nan
-            facts[f"{spec.name}_high"] = interval.high if interval else math.nan
-    return facts | {
-        "n_expected": record.n_expected,
-        "n_scored": record.n_scored,
-        "consumes": " ".join(record.consumes),
-        "learned": record.learned,
-        "parameters": record.parameters,
-        "milliseconds": record.milliseconds,
-        "device": record.device,
-        "seconds_fit": record.seconds_fit,
-        "benchmark": record.benchmark,
-        "preset": record.preset,
-        "protocol": f"{record.protocol.name} {record.protocol.version}",
-        "test_fingerprint": record.data.test_fingerprint,
-        "code_version": record.code_version,
-    }
+def _mean_bin(samples: Samples, row: Row, metric: str, place: int, chosen: Chosen) -> BinValue:
+    scores = np.where(chosen, samples.scores(row, metric), np.nan)
+    counted = scores[~np.isnan(scores)]
+    value = math.fsum(counted) / len(counted) if len(counted) else math.nan
+    between = stats.mean_interval(samples.draws, samples.persons, scores)
+    return BinValue(*_edges(place), value, len(counted), between)
 
 
-def to_csv(tables: Sequence[Table]) -> str:
-    """All tables below each other; a metric that a track has not is an empty cell."""
-    frames = [to_frame(table).astype(object) for table in tables]
-    joined = pd.concat(frames, ignore_index=True)
-    columns = dict.fromkeys(column for frame in frames for column in frame.columns)
-    metrics = [column for column in columns if column in _metric_columns()]
-    head = ["track", "rank", "method", "title", "seed"]
-    tail = [c for c in joined.columns if c not in head and c not in metrics]
-    return str(joined[[*head, *metrics, *tail]].to_csv(index=False, lineterminator="\n"))
+def _pooled_bin(samples: Samples, row: Row, metric: str, place: int, chosen: Chosen) -> BinValue:
+    sums = [[part.sum() for part in samples.pooled(record, chosen)] for record in row.records]
+    values = [top / bottom if bottom else math.nan for top, bottom in sums]
+    between = making.pooled_interval(row, samples, chosen)
+    return BinValue(*_edges(place), float(np.mean(values)), int(chosen.sum()), between)
 
 
-def _metric_columns() -> set[str]:
-    names = {spec.name for specs in TRACKS.values() for spec in specs}
-    return names | {f"{n}_low" for n in names} | {f"{n}_high" for n in names}
+def _edges(place: int) -> tuple[float, float]:
+    return place / protocol.BINS, (place + 1) / protocol.BINS
 
 
-def arrow(spec: MetricSpec) -> str:
-    """Which way is better."""
-    return "↑" if spec.higher_is_better else "↓"
+def _stored_bins(row: Row, metric: str) -> list[BinValue]:
+    """Bins of numbers of a whole set, which only scoring can make; averaged over the seeds."""
+    found: dict[tuple[float, float], list[Total]] = {}
+    for record in row.records:
+        for one in record.bins:
+            total = one.totals.get(metric)
+            if total is not None and total.value is not None:
+                found.setdefault((one.low, one.high), []).append(total)
+    whole = {edges: made for edges, made in found.items() if len(made) == len(row.records)}
+    return [_averaged_bin(edges, made) for edges, made in sorted(whole.items())]
 
 
-def number(value: float, spec: MetricSpec) -> str:
-    """A value as tables print it."""
-    return EMPTY if math.isnan(value) else f"{value:.{spec.decimals}f}"
-
-
-def count(n: int) -> str:
-    """A number of parameters, such as "1.2 M"."""
-    for limit, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if n >= limit:
-            return f"{n / limit:.3g} {unit}"
-    return str(n)
-
-
-def milliseconds(value: float | None) -> str:
-    """A duration with three figures, as far as it can be measured."""
-    if value is None:
-        return EMPTY
-    if value < 0.1:
-        return "< 0.1"
-    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
-
-
-def footnotes(table: Table) -> dict[str, int]:
-    """Each reason for an empty cell, numbered from 1 in the order of rows and columns."""
-    numbered: dict[str, int] = {}
-    for row in table.rows:
-        for spec in table.specs:
-            reason = table.notes.get((spec.name, row.record.key))
-            if reason is not None:
-                numbered.setdefault(reason, len(numbered) + 1)
-    return numbered
+def _averaged_bin(edges: tuple[float, float], totals: list[Total]) -> BinValue:
+    value = math.fsum(total.value or 0.0 for total in totals) / len(totals)
+    return BinValue(*edges, value, totals[0].n, making.averaged(totals))

@@ -15,7 +15,7 @@ from hdeocc.checkpoint import load_tensors, save_tensors
 from hdeocc.method import GROUP, Budget, FitData, Method, Track
 from leaderboards import records
 from leaderboards.benchmark import Benchmark, parse_benchmark
-from leaderboards.records import Data, Protocol, Record, SampleScores
+from leaderboards.records import Bin, Data, Protocol, Record, SampleScores, Total
 from synth.recipe import Recipe, load_recipe
 from synth.sample import Sample
 from tests.fakes import make_samples
@@ -168,7 +168,7 @@ name = "fake"
 title = "Fake people"
 recipe = "people-quick"
 preset = "quick"
-protocol = "1"
+protocol = "2"
 [budget.mask]
 samples = 8
 precision = "32-true"
@@ -186,26 +186,60 @@ def record(
     method: str = "alpha",
     ious: Sequence[float] = (0.5, 0.7),
     people: Sequence[str] | None = None,
+    hidden: Sequence[float] | None = None,
     **changes: Any,
 ) -> Record:
-    """A record of the mask track with the given scores."""
+    """A record of the mask track with the given scores; ``hidden`` share 0.3 by default."""
     people = people or [f"fake:{i}" for i in range(len(ious))]
+    hidden = hidden or [0.3] * len(ious)
     samples = tuple(
         SampleScores(
             id=f"{i:06d}",
             person=person,
-            hidden_share=0.3,
+            hidden_share=share,
             scores={
                 "iou": iou,
                 "invisible_iou": iou / 2,
+                "boundary_f": iou / 3,
                 "l1": 1 - iou,
                 "intersection": round(100 * iou),
                 "union": 100,
                 "hidden_pixels": 40,
             },
         )
-        for i, (iou, person) in enumerate(zip(ious, people, strict=True))
+        for i, (iou, person, share) in enumerate(zip(ious, people, hidden, strict=True))
     )
+    return record_of(method, samples, **changes)
+
+
+def content_record(
+    method: str = "paint", errors: Sequence[float] = (0.1, 0.2), **changes: Any
+) -> Record:
+    """A record of the content track with the given errors, with FID and a part of the body."""
+    samples = tuple(
+        SampleScores(
+            id=f"{i:06d}",
+            person=f"fake:{i}",
+            hidden_share=0.1 + 0.8 * (i % 2),
+            scores={
+                **{name: error for name in ("l1_hole", "lpips_hole", "l1", "lpips")},
+                **{name: 1 - error for name in ("ssim_hole", "ssim")},
+                **{name: 20 + error for name in ("psnr_hole", "psnr")},
+                "l1_hole@head": error / 2 if i else None,
+                "hidden_pixels": 40,
+            },
+        )
+        for i, error in enumerate(errors)
+    )
+    fid = Total(value=100 * sum(errors), n=len(errors), low=1.0, high=1000.0)
+    totals = records.totals_of(samples) | {"fid": fid, "kid": fid}
+    bins = (Bin(low=0.1, high=0.2, totals={"fid": fid}), Bin(low=0.9, high=1, totals={"fid": fid}))
+    facts = {"track": "content", "totals": totals, "bins": bins, "consumes": ("image", "amodal")}
+    return record_of(method, samples, **(facts | changes))
+
+
+def record_of(method: str, samples: tuple[SampleScores, ...], /, **changes: Any) -> Record:
+    """A record of samples that were scored."""
     facts: dict[str, Any] = {
         "benchmark": "fake",
         "track": "mask",
@@ -220,10 +254,13 @@ def record(
         "n_scored": len(samples),
         "samples": samples,
         "totals": records.totals_of(samples),
+        "bins": (),
         "empty": {},
         "consumes": ("initial",),
         "learned": False,
+        "options": {},
         "parameters": 12_345,
+        "macs": 6_789_000,
         "milliseconds": 1.5,
         "device": "a CPU",
         "seconds_fit": None,

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from hdeocc.method import check_names, entries
+from hdeocc.method import entries
 from leaderboards.benchmark import bundled, load_benchmark, parse_benchmark
 from leaderboards.run import check
+from leaderboards.speed import bundled_speed
 from metrics import protocol
 from synth.errors import InputError
 from synth.recipe import load_recipe
@@ -19,15 +20,20 @@ GOOD = toml(["identity", "learned"], ["paint"], [["learned", "paint"]])
 def test_bundled_benchmarks_name_real_recipes_and_methods(name: str) -> None:
     benchmark = load_benchmark(name)
     assert benchmark.name == name
-    assert load_recipe(benchmark.recipe).counts.test > 0
+    assert load_recipe(benchmark.test_recipe or benchmark.recipe).counts.test > 0
     assert benchmark.protocol == protocol.VERSION
     if entries():  # the package may run uninstalled, and then registers nothing
-        check_names("mask", benchmark.tracks.mask, name)
-        check_names("content", benchmark.tracks.content, name)
+        check(benchmark)
+        for recipe, other in benchmark.alternatives.items():
+            moved = benchmark.on(recipe, "quick")
+            assert moved.preset == other.preset and moved.budget == other.budget
+            check(moved)
 
 
-def test_both_promised_benchmarks_are_bundled() -> None:
-    assert {"people-quick", "photos-small"} <= set(bundled())
+def test_the_promised_benchmarks_are_bundled() -> None:
+    papers = {"paper-masks", "paper-content", "paper-ablation-1", "paper-ablation-2"}
+    assert {"people-quick", "photos-small", "photos-full"} | papers <= set(bundled())
+    assert bundled_speed() == ["paper-speed"]
 
 
 def test_unknown_name_answers_with_the_closest() -> None:
@@ -70,6 +76,15 @@ def test_loads_from_a_path(tmp_path: Path) -> None:
         ('title = "Fake people"', 'title = "Fake people"\nseeds = [-1]', "seeds.0"),
         ('[["learned", "paint"]]', '[["hull", "paint"]]', "'hull', not listed in tracks.mask"),
         ('["identity", "learned"]', '["identity", "identity"]', "stands twice"),
+        ('preset = "quick"', 'preset = "quick"\nprotocols = ["lenient"]', "protocols.0"),
+        (
+            'preset = "quick"',
+            'preset = "quick"\nprotocols = ["strict", "strict"]',
+            "names one twice",
+        ),
+        ('preset = "quick"', 'preset = "quick"\nprotocol_s = 1', "did you mean protocols"),
+        ('preset = "quick"', 'preset = "quick"\nfingerprint = "6a7f"', "fingerprint"),
+        ('preset = "quick"', 'preset = "quick"\nborder_band = -1', "border_band"),
     ],
 )
 def test_faults_are_named_in_one_line(old: str, new: str, message: str) -> None:
@@ -98,6 +113,63 @@ def test_only_keeps_full_rows_whose_methods_both_stay() -> None:
 
 
 def test_another_protocol_is_refused_before_any_work() -> None:
-    benchmark = parse_benchmark(GOOD.replace('protocol = "1"', 'protocol = "0"'), "fake")
+    benchmark = parse_benchmark(GOOD.replace('protocol = "2"', 'protocol = "0"'), "fake")
     with pytest.raises(InputError, match="wants protocol 0"):
         check(benchmark)
+
+
+VARIANT = """
+[variants.soft]
+base = "learned"
+track = "mask"
+title = "Softer"
+[variants.soft.options]
+strength = 0.5
+"""
+
+
+def test_a_variant_is_a_row_of_its_track() -> None:
+    text = toml(["learned", "soft"], ["paint"], [["soft", "paint"]]) + VARIANT
+    benchmark = parse_benchmark(text, "fake")
+    assert benchmark.registered("mask") == ["learned"]
+    found = benchmark.variant("mask", "soft")
+    assert found is not None and found.options == {"strength": 0.5}
+    assert benchmark.variant("content", "soft") is None
+    assert benchmark.only(["learned"]).variants == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (GOOD + VARIANT, "variants.soft is in no row; list it in tracks.mask"),
+        (GOOD + VARIANT.replace("base", "bsae"), "did you mean base"),
+        (GOOD + VARIANT.replace("strength = 0.5", ""), "variants.soft.options"),
+    ],
+)
+def test_faulty_variants_are_named(text: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        parse_benchmark(text, "fake")
+
+
+def test_unknown_options_are_refused_before_any_work() -> None:
+    variant = VARIANT.replace('"learned"', '"two-stage"').replace("strength", "templats")
+    benchmark = parse_benchmark(toml(["two-stage", "soft"], [], []) + variant, "fake")
+    with pytest.raises(InputError, match="variant soft: .*no option 'templats'; did you mean temp"):
+        check(benchmark)
+
+
+def test_protocols_apply_to_content_and_the_first_one_to_masks() -> None:
+    text = GOOD.replace("[budget.mask]", 'protocols = ["official", "strict"]\n[budget.mask]')
+    benchmark = parse_benchmark(text, "fake")
+    assert benchmark.rules_of("mask") == ("official",)
+    assert benchmark.rules_of("full") == benchmark.rules_of("content") == ("official", "strict")
+
+
+def test_on_another_recipe_it_is_another_benchmark() -> None:
+    moved = load_benchmark("paper-masks").on("photos-small", "quick")
+    assert (moved.name, moved.recipe) == ("paper-masks-on-photos-small", "photos-small")
+    assert moved.preset == "small", "as its alternative says"
+    assert moved.test_recipe is None and moved.train == "disk" and moved.fingerprint is None
+    assert moved.tracks == load_benchmark("paper-masks").tracks
+    other = load_benchmark("people-quick").on("people-tiny", "quick")
+    assert other.budget == load_benchmark("people-quick").budget

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from leaderboards.records import read_records
+from leaderboards.status import status
+from leaderboards.verify import verify
 
 RECIPE = """
 name = "tiny"
@@ -32,7 +34,7 @@ name = "tiny"
 title = "Tiny"
 recipe = "{recipe}"
 seeds = [0]
-protocol = "1"
+protocol = "2"
 preset = "quick"
 [budget.mask]
 samples = 8
@@ -118,3 +120,19 @@ def test_the_floors_keep_what_is_visible(finished: Path) -> None:
     identity = by_name["mask", "identity"].totals
     assert identity["invisible_iou"].value == 0 and identity["iou"].value > 0.2
     assert by_name["content", "telea-person"].totals["l1_hole"].value > 0
+
+
+def test_status_says_done_and_the_claims_hold(
+    finished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HDEOCC_CACHE", str(finished / "none"))
+    assert status(finished).done
+    report = verify(finished)
+    assert report.faults == [] and report.records == ROWS
+
+
+def test_learned_rows_know_their_cost_and_stage_1_parses(finished: Path) -> None:
+    for record in read_records(finished / "results"):
+        assert (record.macs is not None) == record.learned
+    parsings = finished / "predictions" / "mask" / "two-stage" / "seed-0" / "parsing"
+    assert len(list(parsings.glob("*.png"))) == 4

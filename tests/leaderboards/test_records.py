@@ -8,9 +8,20 @@ import pytest
 from pydantic import ValidationError
 
 from leaderboards.folder import digest
-from leaderboards.records import read_record, read_records, write_record
+from leaderboards.records import (
+    OldRecord,
+    Protocol,
+    bins_of,
+    read_record,
+    read_records,
+    record_key,
+    total,
+    totals,
+    write_record,
+)
+from metrics import protocol
 from synth.errors import InputError
-from tests.leaderboards.fakes import record
+from tests.leaderboards.fakes import content_record, record
 
 
 def _reseal(path: Path, content: dict[str, object]) -> None:
@@ -55,14 +66,36 @@ def test_a_resealed_lie_about_a_total_is_refused(tmp_path: Path) -> None:
         read_record(path)
 
 
-def test_unknown_keys_and_schemas_are_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"extra": 1}, "extra"),
+        ({"schema_version": 1}, "made by an earlier version .* score again"),
+        ({"schema_version": 3}, "made by a later version"),
+        ({"schema_version": "two"}, "schema_version"),
+        ({"bins": [{"low": 0, "high": 0.1, "totals": {}}], "n_expected": 9, "totals": {}}, "part"),
+        ({"floor": {"fid": {"value": 1, "n": 2, "low": 3, "high": 2}}}, "exchanged"),
+        ({"floor": {"fid": {"value": 1, "n": 2, "low": 3}}}, "two ends"),
+        ({"protocol": {"name": "mine", "version": "2"}}, "protocol.name"),
+    ],
+)
+def test_unknown_keys_schemas_and_broken_rules_are_refused(
+    tmp_path: Path, change: dict[str, object], message: str
+) -> None:
     path = tmp_path / "r.json"
-    for change, message in (({"extra": 1}, "extra"), ({"schema_version": 2}, "schema 2")):
-        write_record(path, record())
-        _reseal(path, json.loads(path.read_text()) | change)
-        with pytest.raises(InputError, match=message) as caught:
-            read_record(path)
-        assert caught.value.message.startswith(f"{path}: ")
+    write_record(path, record())
+    _reseal(path, json.loads(path.read_text()) | change)
+    with pytest.raises(InputError, match=message) as caught:
+        read_record(path)
+    assert caught.value.message.startswith(f"{path}: ") and "\n" not in caught.value.message
+
+
+def test_an_earlier_record_is_told_from_a_damaged_one(tmp_path: Path) -> None:
+    path = tmp_path / "r.json"
+    write_record(path, record())
+    _reseal(path, {"schema_version": 1, "whatever": "it held"})
+    with pytest.raises(OldRecord):
+        read_record(path)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1]", "\x00"])
@@ -84,3 +117,28 @@ def test_a_partial_run_has_no_score() -> None:
 def test_counts_must_fit_the_samples() -> None:
     with pytest.raises(ValidationError, match="n_scored does not fit"):
         record(n_scored=1, n_expected=2, totals={})
+
+
+def test_intervals_and_bins_of_a_set_come_back(tmp_path: Path) -> None:
+    path = tmp_path / "r.json"
+    made = content_record(floor={"fid": total(3.25, 1)}, options={"net.templates": 0})
+    write_record(path, made)
+    assert read_record(path) == made
+    assert made.totals["fid"].low == 1.0 and len(made.bins) == 2
+
+
+def test_what_scoring_makes_is_kept_with_nan_as_none() -> None:
+    scored = {"fid": protocol.Total(2.0, 5, 1.0, 3.0), "kid": protocol.Total(math.nan, 0)}
+    kept = totals(scored)
+    assert kept["fid"].model_dump() == {"value": 2.0, "n": 5, "low": 1.0, "high": 3.0}
+    assert kept["kid"].value is None and kept["kid"].low is None
+    (one,) = bins_of([protocol.Bin(0.0, 0.1, scored)])
+    assert one.totals == kept
+
+
+def test_a_record_is_named_after_its_protocol_unless_it_is_ours() -> None:
+    assert record().key == record_key("mask", "alpha", 0) == "mask.alpha.seed-0"
+    official = record(protocol=Protocol(name="official", border_band=3))
+    assert official.key == "mask.alpha.seed-0.official"
+    assert str(official.protocol) == f"official {protocol.VERSION}, border band 3 px"
+    assert official.group != record().group

@@ -45,9 +45,10 @@ def test_pairing_removes_what_two_methods_share() -> None:
     shared = rng.normal(0, 1, 50)
     first, second = shared + 0.05, shared.copy()
     draws = _draws(people)
-    difference = stats.difference_interval(draws, people, first, second)
-    assert difference is not None and difference.excludes_zero()
-    assert difference.low == pytest.approx(0.05) and difference.high == pytest.approx(0.05)
+    found = stats.difference(draws, people, first, second)
+    assert found is not None and found.interval.excludes_zero() and found.n == 50
+    assert (found.interval.low, found.mean, found.interval.high) == pytest.approx([0.05] * 3)
+    assert found.p == pytest.approx(2 / 4001)
 
 
 def test_seeded_and_independent_of_the_order_of_samples() -> None:
@@ -89,3 +90,63 @@ def test_ratio_of_sums_weighs_by_the_bottom() -> None:
     )
     assert interval is not None
     assert (interval.low, interval.high) == pytest.approx((0.1, 0.9))
+
+
+def _simulated(rng: np.random.Generator, effect: float) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """Two methods on 40 people of 1 to 5 composites each, whose hardness a person shares."""
+    people = [f"p{i}" for i, n in enumerate(rng.integers(1, 6, 40)) for _ in range(n)]
+    hardness = rng.normal(0, 1, 40)[[int(p[1:]) for p in people]]
+    liking = rng.normal(0, 0.3, 40)[[int(p[1:]) for p in people]]
+    first = hardness + liking + effect + rng.normal(0, 0.2, len(people))
+    return people, first, hardness + rng.normal(0, 0.2, len(people))
+
+
+def test_the_paired_interval_covers_the_true_difference_as_often_as_it_says() -> None:
+    rng = np.random.default_rng(7)
+    covered, means = 0, 0
+    for _ in range(300):
+        people, first, second = _simulated(rng, 0.1)
+        draws = stats.resampling(people, rng, 400)
+        found = stats.difference(draws, people, first, second)
+        assert found is not None
+        covered += found.interval.low <= 0.1 <= found.interval.high
+        means += found.interval.low <= found.mean <= found.interval.high
+    assert 0.90 <= covered / 300 <= 0.98  # a percentile interval of 40 people covers a bit less
+    assert means == 300
+
+
+def test_ignoring_that_composites_share_a_person_covers_too_rarely() -> None:
+    rng = np.random.default_rng(8)
+    covered = 0
+    for _ in range(200):
+        people, first, second = _simulated(rng, 0.1)
+        strangers = [f"s{i}" for i in range(len(people))]
+        found = stats.difference(stats.resampling(strangers, rng, 400), strangers, first, second)
+        assert found is not None
+        covered += found.interval.low <= 0.1 <= found.interval.high
+    assert covered / 200 < 0.85
+
+
+def test_p_is_uniform_enough_without_a_difference() -> None:
+    rng = np.random.default_rng(9)
+    ps = []
+    for _ in range(200):
+        people, first, second = _simulated(rng, 0.0)
+        found = stats.difference(stats.resampling(people, rng, 400), people, first, second)
+        assert found is not None
+        ps.append(found.p)
+    assert np.mean(np.array(ps) < 0.05) < 0.11 and 0.4 < np.mean(ps) < 0.6
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.floats(-1, 1), min_size=1, max_size=40))
+def test_p_lies_in_its_range_and_does_not_depend_on_the_sign(drawn: list[float]) -> None:
+    values = np.array(drawn)
+    p = stats.two_sided(values)
+    assert 0 < p <= 1 and p == stats.two_sided(-values)
+
+
+def test_no_common_sample_has_no_difference() -> None:
+    people = ["a", "b"]
+    first, second = np.array([1.0, np.nan]), np.array([np.nan, 1.0])
+    assert stats.difference(_draws(people), people, first, second) is None

@@ -1,32 +1,47 @@
 """Tables: what is ranked with what, what is bold, and what an empty cell says."""
 
-import io
 import math
+import statistics
 from typing import Any
 
-import pandas as pd
+import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from leaderboards.markdown import terminal_table, to_markdown
-from leaderboards.page import published
-from leaderboards.records import Protocol
-from leaderboards.tables import count, make_tables, milliseconds, to_csv
-from tests.leaderboards.fakes import data, record
+from leaderboards import stats
+from leaderboards.records import Protocol, Record
+from leaderboards.tables import Table, count, filtered, make_tables, milliseconds
+from synth.errors import InputError
+from tests.leaderboards.fakes import content_record, data, record
 
 LOW = [0.3, 0.31, 0.29, 0.3, 0.32, 0.3, 0.28, 0.3]
 MIDDLE = [0.6, 0.61, 0.58, 0.6, 0.62, 0.6, 0.57, 0.6]
 HIGH = [0.61, 0.6, 0.59, 0.61, 0.61, 0.6, 0.58, 0.6]
 
+scores = st.lists(st.floats(0, 1), min_size=6, max_size=6)
+
+
+def _ranks(table: Table) -> dict[str, int | None]:
+    return {row.record.method: row.rank for row in table.rows}
+
 
 def test_sorted_by_the_headline_best_first() -> None:
     (table,) = make_tables([record("a", LOW), record("b", HIGH), record("c", MIDDLE)])
     assert [row.record.method for row in table.rows] == ["b", "c", "a"]
-    assert table.specs[0].name == table.headline == "iou"
+    assert table.specs[0].name == table.shown[0].name == table.headline == "iou"
+
+
+def test_lower_is_better_where_the_metric_says_so() -> None:
+    (table,) = make_tables([content_record("a", LOW), content_record("b", HIGH)])
+    assert _ranks(table) == {"a": 1, "b": 2}
+    assert table.best["l1_hole"] == table.best["ssim_hole"] == {"content.a.seed-0"}
+    assert table.second["l1_hole"] == table.second["ssim_hole"] == {"content.b.seed-0"}
 
 
 def test_rows_that_chance_may_have_ordered_share_a_rank() -> None:
     (table,) = make_tables([record("a", LOW), record("b", HIGH), record("c", MIDDLE)])
-    assert {row.record.method: row.rank for row in table.rows} == {"b": 1, "c": 1, "a": 3}
+    assert _ranks(table) == {"b": 1, "c": 1, "a": 3}
 
 
 @pytest.mark.parametrize(
@@ -34,14 +49,22 @@ def test_rows_that_chance_may_have_ordered_share_a_rank() -> None:
     [
         {"data": data("d" * 64)},
         {"protocol": Protocol(version="0")},
-        {"protocol": Protocol(name="x")},
+        {"protocol": Protocol(name="official")},
+        {"protocol": Protocol(border_band=2)},
     ],
 )
 def test_never_ranked_across_test_splits_or_protocols(change: dict[str, Any]) -> None:
     tables = make_tables([record("a", LOW), record("b", HIGH, **change)])
     assert len(tables) == 2
     assert [row.rank for table in tables for row in table.rows] == [1, 1]
-    assert all(table.rows[0].record.key in table.best["iou"] for table in tables)
+    assert all(table.rows[0].key in table.best["iou"] for table in tables)
+
+
+def test_our_own_protocol_comes_first() -> None:
+    official = content_record("a", protocol=Protocol(name="official"))
+    tables = make_tables([official, content_record("a"), record("a")])
+    names = [(table.track, table.first.protocol.name) for table in tables]
+    assert names == [("mask", "strict"), ("content", "strict"), ("content", "official")]
 
 
 def test_a_partial_run_is_shown_last_and_unranked() -> None:
@@ -49,70 +72,192 @@ def test_a_partial_run_is_shown_last_and_unranked() -> None:
     (table,) = make_tables([partial, record("b", LOW)])
     last = table.rows[-1]
     assert last.record.method == "a" and last.rank is None and not last.intervals
-    assert partial.key not in table.best["iou"]
-    assert "only 2 of 8 samples were scored" in to_markdown([table])
+    assert partial.key not in table.best["iou"] and table.binned(last, "iou") == []
+    assert table.notes["iou", partial.key] == "only 2 of 8 samples were scored"
 
 
-def test_csv_does_not_depend_on_the_order_of_records() -> None:
-    made = [record("a", LOW), record("b", HIGH), record("c", MIDDLE), record("b", HIGH, seed=1)]
-    assert to_csv(make_tables(made)) == to_csv(make_tables(made[::-1]))
+def test_a_hole_in_one_seed_leaves_the_method_without_a_score() -> None:
+    partial = record("a", [0.99, 0.99], n_expected=8, totals={}, seed=1)
+    (table,) = make_tables([record("a", HIGH), partial, record("b", LOW)])
+    first, last = table.rows
+    assert (first.record.method, last.record.method) == ("b", "a")
+    assert last.rank is None and math.isnan(last.value("iou")) and last.spread("iou") is None
+    assert table.notes["iou", last.key] == "seed 1: only 2 of 8 samples were scored"
 
 
-def test_csv_holds_full_precision_and_intervals() -> None:
-    third = record("a", [1 / 3, 1 / 3, 2 / 3])
-    frame = pd.read_csv(io.StringIO(to_csv(make_tables([third]))), float_precision="round_trip")
-    assert frame.iou[0] == third.total("iou")
-    assert frame.iou_low[0] <= frame.iou[0] <= frame.iou_high[0]
-    assert {"consumes", "parameters", "milliseconds", "test_fingerprint"} <= set(frame.columns)
+def test_seeds_of_a_method_are_one_row_with_mean_and_spread() -> None:
+    made = [record("a", LOW), record("a", HIGH, seed=1), record("a", MIDDLE, seed=7)]
+    (table,) = make_tables(made)
+    (row,) = table.rows
+    values = [one.total("iou") for one in made]
+    assert row.seeds == (0, 1, 7) and row.record == made[0]
+    assert row.value("iou") == pytest.approx(statistics.mean(values), abs=1e-15)
+    assert row.spread("iou") == pytest.approx(statistics.stdev(values))
+    assert make_tables(made[:1])[0].rows[0].spread("iou") is None
 
 
-def test_csv_joins_tracks_with_empty_cells() -> None:
-    empty = {"lpips_hole": "no weights"}
-    content = record("a", LOW, track="content", totals={}, samples=(), n_expected=0, n_scored=0)
-    frame = pd.read_csv(io.StringIO(to_csv(make_tables([record("a", LOW), content]))))
-    assert list(frame.track) == ["mask", "content"]
-    assert math.isnan(frame.iou[1]) and math.isnan(frame.l1_hole[0])
-    assert empty.keys() <= set(frame.columns)
+def test_a_pair_of_several_seeds_averages_each_sample_over_its_seeds_first() -> None:
+    # Each seed alone is too noisy to tell a from b; the average over both is not.
+    noise = np.array([0.2, -0.2, 0.15, -0.15, 0.1, -0.1, 0.25, -0.25])
+    seeds = [record("a", list(0.5 + 0.01 + sign * noise), seed=i) for i, sign in enumerate((1, -1))]
+    b = record("b", [0.5] * 8)
+    assert _ranks(make_tables([seeds[0], b])[0]) == {"a": 1, "b": 1}
+    assert _ranks(make_tables([*seeds, b])[0]) == {"a": 1, "b": 2}
 
 
-def test_markdown_marks_the_best_and_the_way_up() -> None:
-    text = to_markdown(make_tables([record("a", LOW), record("b", HIGH)]))
-    assert "IoU ↑" in text and "L1 ↓" in text
-    row = next(line for line in text.splitlines() if "| B " in line)
-    assert "**0.6000**" in row and "12.3 k" in row and "initial" in row
-    lines = [line for line in text.splitlines() if line.startswith("|")]
-    assert len({line.count("|") for line in lines}) == 1
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"options": {"net.templates": 0}},
+        {"preset": "full"},
+        {"benchmark": "other"},
+        {"budget": {"mask": {"samples": 9}}},
+        {"data": data().model_copy(update={"fingerprint": "e" * 64})},
+    ],
+)
+def test_runs_that_differ_in_more_than_the_seed_are_rows_apart(change: dict[str, Any]) -> None:
+    (table,) = make_tables([record("a", LOW), record("a", HIGH, seed=1, **change)])
+    assert len(table.rows) == 2
 
 
-def test_equal_best_values_are_all_bold() -> None:
-    (table,) = make_tables([record("a", HIGH), record("b", HIGH)])
+def test_the_same_method_and_seed_twice_is_refused_by_name() -> None:
+    with pytest.raises(InputError, match=r"mask\.a\.seed-0: two results of this name"):
+        make_tables([record("a", LOW), record("a", HIGH)])
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(scores, min_size=1, max_size=5), st.randoms(use_true_random=False))
+def test_the_order_of_results_and_seeds_does_not_matter(lists: list[list[float]], rng: Any) -> None:
+    made = [record("abc"[i % 3], ious, seed=i // 3) for i, ious in enumerate(lists)]
+    shuffled = made[:]
+    rng.shuffle(shuffled)
+    assert make_tables(shuffled) == make_tables(made)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(scores, min_size=1, max_size=4), scores)
+def test_adding_a_worse_method_changes_no_better_rank(
+    lists: list[list[float]], worse: list[float]
+) -> None:
+    made = [record(f"m{i}", ious) for i, ious in enumerate(lists)]
+    before = _ranks(make_tables(made)[0])
+    bottom = min(one.total("iou") for one in made)
+    added = record("worse", [min(v, bottom) for v in worse])
+    after = _ranks(make_tables([*made, added])[0])
+    assert {name: after[name] for name in before} == before
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(scores, min_size=1, max_size=3))
+def test_ranks_and_intervals_fit_the_numbers(lists: list[list[float]]) -> None:
+    (table,) = make_tables([record(f"m{i}", ious) for i, ious in enumerate(lists)])
+    assert table.rows[0].rank == 1
+    for row in table.rows:
+        assert row.rank is not None and 1 <= row.rank <= len(table.rows)
+        for name, interval in row.intervals.items():
+            scores = [s.scores.get(name) for s in row.record.samples if name != "pooled_iou"]
+            if scores:
+                assert min(scores) - 1e-9 <= interval.low <= interval.high <= max(scores) + 1e-9
+
+
+def test_intervals_hold_the_mean_they_are_of() -> None:
+    rng = np.random.default_rng(3)
+    people = [f"p{i // 3}" for i in range(60)]
+    for _ in range(20):
+        (table,) = make_tables([record("a", rng.random(60).tolist(), people=people)])
+        (row,) = table.rows
+        for name in ("iou", "l1", "pooled_iou"):
+            assert row.intervals[name].low <= row.value(name) <= row.intervals[name].high
+
+
+def test_intervals_of_a_set_are_those_that_scoring_made_averaged_over_seeds() -> None:
+    first, second = content_record(), content_record(seed=1)
+    fid = second.totals["fid"].model_copy(update={"low": 3.0, "high": 2000.0})
+    second = second.model_copy(update={"totals": second.totals | {"fid": fid}})
+    (row,) = make_tables([first, second])[0].rows
+    assert row.intervals["fid"] == stats.Interval(2.0, 1500.0)
+
+
+def test_bins_are_the_means_of_their_samples() -> None:
+    hidden = [0.05, 0.1, 0.15, 0.9, 0.93, 1.0, 0.0, 0.55]
+    (table,) = make_tables([record("a", LOW, hidden=hidden)])
+    (row,) = table.rows
+    bins = table.binned(row, "iou")
+    assert [(b.low, b.high, b.n) for b in bins] == [(0, 0.1, 2), (0.1, 0.2, 1), (0.4, 0.5, 1),
+                                                    (0.8, 0.9, 1), (0.9, 1.0, 3)]  # fmt: skip
+    assert bins[0].value == pytest.approx((0.32 + 0.3) / 2)
+    assert bins[-1].value == pytest.approx((LOW[0] + LOW[1] + LOW[6]) / 3)
+    assert sum(b.n * b.value for b in bins) / 8 == pytest.approx(row.value("iou"))
+    for one in bins:
+        assert one.interval is not None and one.interval.low <= one.value <= one.interval.high
+    pooled = table.binned(row, "pooled_iou")
+    assert [b.n for b in pooled] == [b.n for b in bins]
+    assert pooled[0].value == pytest.approx((0.32 + 0.3) / 2)
+
+
+def test_bins_of_a_set_are_those_that_scoring_made() -> None:
+    (table,) = make_tables([content_record(), content_record(seed=1, errors=(0.3, 0.4))])
+    (row,) = table.rows
+    bins = table.binned(row, "fid")
+    assert [(b.low, b.high) for b in bins] == [(0.1, 0.2), (0.9, 1.0)]
+    assert bins[0].value == pytest.approx((30 + 70) / 2)
+    assert bins[0].interval == stats.Interval(1.0, 1000.0)
+
+
+def test_parts_of_the_body_are_columns_that_are_not_printed() -> None:
+    (table,) = make_tables([content_record()])
+    spec = table.spec("l1_hole@head")
+    assert spec == table.specs[-1] and spec not in table.shown and "head" in spec.title
+    assert table.rows[0].count(spec.name) == 1
+
+
+def test_columns_that_nobody_asked_for_are_left_out() -> None:
+    (table,) = make_tables([content_record()])
+    names = {spec.name for spec in table.specs}
+    assert {"l1_hole", "fid", "ssim"} <= names and "lpips_vgg" not in names
+
+
+def test_filters_by_track_and_by_inputs_and_ranks_anew() -> None:
+    greedy = record("greedy", HIGH, consumes=("initial", "occluder"))
+    tables = make_tables([greedy, record("a", LOW), content_record()])
+    (kept,) = filtered(tables, track="mask", consumes={"initial", "image"})
+    assert _ranks(kept) == {"a": 1} and kept.best["iou"] == {"mask.a.seed-0"}
+    assert filtered(tables) == tables
+    assert filtered(tables, consumes=()) == []
+
+
+def test_equal_best_values_are_all_best_and_the_next_is_second() -> None:
+    (table,) = make_tables([record("a", HIGH), record("b", HIGH), record("c", LOW)])
     assert len(table.best["iou"]) == 2
+    assert table.second["iou"] == {"mask.c.seed-0"}
 
 
-def test_an_empty_column_gives_its_reason_and_no_number() -> None:
-    totals = {k: v for k, v in record("a", LOW).totals.items() if k != "pooled_iou"}
-    missing = record("a", LOW, totals=totals, empty={"pooled_iou": "weights are not installed"})
-    tables = make_tables([missing])
-    text = to_markdown(tables)
-    assert "– <sup>1</sup>" in text and "<sup>1</sup> weights are not installed." in text
-    assert "pooled" not in terminal_table(tables[0])
+def test_repeated_titles_are_told_apart() -> None:
+    (table,) = make_tables([record("a", LOW, title="T"), record("b", HIGH, title="T")])
+    assert {table.label(row.record) for row in table.rows} == {"T (a)", "T (b)"}
 
 
-def test_several_seeds_are_told_apart() -> None:
-    (table,) = make_tables([record("a", LOW), record("a", HIGH, seed=1)])
-    assert {table.label(row.record) for row in table.rows} == {"A (seed 0)", "A (seed 1)"}
+def test_an_unfit_record_without_samples_has_a_reason() -> None:
+    nothing = content_record(totals={}, bins=(), samples=(), n_expected=0, n_scored=0)
+    (table,) = make_tables([nothing])
+    assert table.rows[0].rank is None
+    reason = table.notes["l1_hole", nothing.key]
+    assert reason == "no sample of this split knows what is hidden"
 
 
 def test_numbers_for_people() -> None:
-    assert [count(n) for n in (0, 999, 1234, 55_600_000)] == ["0", "999", "1.23 k", "55.6 M"]
+    assert [count(n) for n in (0, 999, 1234, 55_600_000, None)] == [
+        "0", "999", "1.23 k", "55.6 M", "–",
+    ]  # fmt: skip
     times = {None: "–", 0.01: "< 0.1", 0.1234: "0.123", 12.34: "12.3", 1234.5: "1234"}
     assert [milliseconds(value) for value in times] == list(times.values())
 
 
-def test_published_timings_stand_apart_with_their_true_sum() -> None:
-    rows = published()
-    assert all(row["source"] for row in rows)
-    times = {row["item"]: float(row["value"]) for row in rows}
-    true_sum = times["stage 1 (ours)"] + times["stage 2 (ours)"]
-    total = next(row for row in rows if row["item"] == "total (ours)")
-    assert f"{true_sum:.2f}" in total["note"] and float(total["value"]) != pytest.approx(true_sum)
+def _many(methods: int, people: int) -> list[Record]:
+    rng = np.random.default_rng(0)
+    return [record(f"m{i:02d}", rng.random(people).tolist()) for i in range(methods)]
+
+
+def test_fifteen_methods_on_two_hundred_people_take_seconds() -> None:
+    (table,) = make_tables(_many(15, 200))
+    assert len(table.rows) == 15

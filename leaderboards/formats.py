@@ -1,0 +1,60 @@
+"""How tables print numbers."""
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from leaderboards.stats import Interval
+from metrics.protocol import MetricSpec
+
+if TYPE_CHECKING:
+    from leaderboards.tables import Table
+
+EMPTY = "–"
+
+
+def arrow(spec: MetricSpec) -> str:
+    """Which way is better."""
+    return "↑" if spec.higher_is_better else "↓"
+
+
+def number(value: float, spec: MetricSpec) -> str:
+    """A value as tables print it."""
+    return EMPTY if math.isnan(value) else f"{value:.{spec.decimals}f}"
+
+
+def ends(interval: Interval | None, spec: MetricSpec) -> tuple[str, str] | None:
+    """Both ends of an interval as tables print them."""
+    if interval is None:
+        return None
+    return number(interval.low, spec), number(interval.high, spec)
+
+
+def count(n: int | None) -> str:
+    """A number of parameters or multiply-adds, such as "1.2 M"."""
+    if n is None:
+        return EMPTY
+    for limit, unit in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if n >= limit:
+            return f"{n / limit:.3g} {unit}"
+    return str(n)
+
+
+def milliseconds(value: float | None) -> str:
+    """A duration with three figures, as far as it can be measured."""
+    if value is None:
+        return EMPTY
+    if value < 0.1:
+        return "< 0.1"
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def footnotes(table: "Table", specs: Sequence[MetricSpec] | None = None) -> dict[str, int]:
+    """Each reason for an empty cell, numbered from 1 in the order of rows and columns."""
+    numbered: dict[str, int] = {}
+    for row in table.rows:
+        for spec in table.specs if specs is None else specs:
+            reason = table.notes.get((spec.name, row.key))
+            if reason is not None:
+                numbered.setdefault(reason, len(numbered) + 1)
+    return numbered

@@ -1,0 +1,140 @@
+r"""Tables as LaTeX for a paper: booktabs, best in bold, second underlined, arrows for the way up.
+
+What comes out needs `\usepackage{booktabs}`; a TeX of before 2018 also wants
+`\usepackage[utf8]{inputenc}` for letters beyond ASCII in titles.
+"""
+
+from collections.abc import Sequence
+
+from leaderboards import formats
+from leaderboards.formats import count, ends, footnotes, milliseconds
+from leaderboards.rows import Row
+from leaderboards.tables import TRACK_TITLES, Table
+from metrics.protocol import MetricSpec
+
+_EMPTY = "--"
+_SPECIAL = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': "''",
+    "–": "--",
+    "—": "---",
+    "±": r"$\pm$",
+    "×": r"$\times$",
+    "↑": r"$\uparrow$",
+    "↓": r"$\downarrow$",
+    **{mark: f"\\{mark}" for mark in "&%$#_{}"},
+}
+
+
+def to_latex(tables: Sequence[Table], *, intervals: bool = False, cost: bool = True) -> str:
+    r"""All tables, each a `table` environment of its own.
+
+    ``intervals``: below each method a small row with the 95 % intervals. ``cost``: the columns of
+    parameters, multiply-adds and milliseconds.
+    """
+    head = "% needs \\usepackage{booktabs}\n"
+    return head + "\n".join(_table(table, intervals, cost) for table in tables)
+
+
+def escaped(text: str) -> str:
+    """Text as LaTeX prints it: special characters escaped, control characters as spaces."""
+    plain = "".join(c if c.isprintable() else " " for c in text)
+    return "".join(_SPECIAL.get(c, c) for c in plain)
+
+
+def _table(table: Table, intervals: bool, cost: bool) -> str:
+    specs = table.shown
+    heads = ["", "Method", *map(_head, specs), *(("Params", "MACs", "ms") if cost else ())]
+    body = [line for row in table.rows for line in _lines(table, row, intervals, cost)]
+    notes = [
+        rf"\par\footnotesize \textsuperscript{{{i}}} {escaped(reason)}."
+        for reason, i in footnotes(table, specs).items()
+    ]
+    lines = [
+        r"\begin{table}",
+        r"\centering",
+        rf"\caption{{{_caption(table, intervals)}}}",
+        rf"\begin{{tabular}}{{rl{'r' * (len(heads) - 2)}}}",
+        r"\toprule",
+        _line(heads),
+        r"\midrule",
+        *body,
+        r"\bottomrule",
+        r"\end{tabular}",
+        *notes,
+        r"\end{table}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _caption(table: Table, intervals: bool) -> str:
+    record = table.first
+    small = " Small: 95\\,\\% intervals over people." if intervals else ""
+    spread = any(len(row.records) > 1 for row in table.rows)
+    seeds = " $\\pm$: standard deviation over seeds." if spread else ""
+    return (
+        f"{TRACK_TITLES[table.track]} on {escaped(record.data.title)} ({record.n_expected} "
+        f"samples of {table.people} people), protocol {escaped(str(record.protocol))}. Best in "
+        f"bold, second underlined; rows that share a rank differ by no more than chance."
+        f"{small}{seeds}"
+    )
+
+
+def _line(cells: Sequence[str]) -> str:
+    return " & ".join(cells) + r" \\"
+
+
+def _head(spec: MetricSpec) -> str:
+    unit = f" ({escaped(spec.unit)})" if spec.unit else ""
+    way = r"$\uparrow$" if spec.higher_is_better else r"$\downarrow$"
+    return f"{escaped(spec.title)}{unit} {way}"
+
+
+def _lines(table: Table, row: Row, intervals: bool, cost: bool) -> list[str]:
+    """The line of a method, and below it that of its intervals where they are asked for."""
+    record, specs = row.record, table.shown
+    rank = _EMPTY if row.rank is None else str(row.rank)
+    numbers = [_cell(table, row, spec) for spec in specs]
+    spent = [count(record.parameters), count(record.macs), milliseconds(row.milliseconds)]
+    more = [escaped(text) for text in spent] if cost else []
+    lines = [_line([rank, escaped(table.label(record)), *numbers, *more])]
+    if intervals and row.intervals:
+        between = [_between(row, spec) for spec in specs]
+        lines.append(_line(["", "", *between, *("" for _ in more)]))
+    return lines
+
+
+def _between(row: Row, spec: MetricSpec) -> str:
+    found = ends(row.intervals.get(spec.name), spec)
+    if found is None:
+        return ""
+    low, high = map(_signed, found)
+    return rf"{{\scriptsize [{low}, {high}]}}"
+
+
+def _number(value: float, spec: MetricSpec) -> str:
+    return _signed(formats.number(value, spec))
+
+
+def _signed(text: str) -> str:
+    """A hyphen is no minus."""
+    return text.replace("-", "$-$")
+
+
+def _cell(table: Table, row: Row, spec: MetricSpec) -> str:
+    reason = table.notes.get((spec.name, row.key))
+    if reason is not None:
+        note = footnotes(table, table.shown)[reason]
+        return rf"{_EMPTY}\textsuperscript{{{note}}}"
+    text = _number(row.value(spec.name), spec)
+    if row.key in table.best[spec.name]:
+        text = rf"\textbf{{{text}}}"
+    elif row.key in table.second[spec.name]:
+        text = rf"\underline{{{text}}}"
+    spread = row.spread(spec.name)
+    return text if spread is None else rf"{text} $\pm$ {_number(spread, spec)}"

@@ -1,0 +1,196 @@
+"""Tables for programs: CSV and JSON in full precision, the same bytes for the same results.
+
+What differs between two runs of one benchmark on one machine, and nothing else, stands in the last
+columns (`VOLATILE`), so that the rest of two files can be compared byte for byte.
+"""
+
+import csv
+import io
+import json
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from leaderboards.rows import Row
+from leaderboards.tables import Table
+from metrics.protocol import TRACKS, MetricSpec
+
+SCHEMA = 1
+VOLATILE = ("code_version", "device", "seconds_fit", "milliseconds")
+
+_HEAD = ("track", "rank", "method", "title", "seeds")
+_TAIL = (
+    "n_expected", "n_scored", "consumes", "learned", "options", "parameters", "macs", "benchmark",
+    "preset", "protocol", "protocol_version", "border_band", "data", "test_fingerprint",
+)  # fmt: skip
+
+Facts = dict[str, Any]
+
+
+def to_csv(tables: Sequence[Table]) -> str:
+    """All tables below each other; what a row has not is an empty cell.
+
+    A metric M fills M (mean over the seeds), M_low and M_high (95 % interval), M_sd (standard
+    deviation over the seeds, empty for one) and M_n (samples counted).
+    """
+    columns = [*_HEAD, *_metric_columns(tables), *_TAIL, *VOLATILE]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    for table in tables:
+        for row in table.rows:
+            facts = facts_of(row) | _numbers(table, row)
+            writer.writerow({name: _cell(value) for name, value in facts.items()})
+    return text.getvalue()
+
+
+def _metric_columns(tables: Sequence[Table]) -> list[str]:
+    """Columns of every metric of any table, in the order of `TRACKS`, those of parts last."""
+    found = {spec.name for table in tables for spec in table.specs}
+    known = dict.fromkeys(spec.name for specs in TRACKS.values() for spec in specs)
+    names = [name for name in known if name in found] + sorted(found - known.keys())
+    return [f"{name}{ending}" for name in names for ending in ("", "_low", "_high", "_sd", "_n")]
+
+
+def _numbers(table: Table, row: Row) -> Facts:
+    found: Facts = {}
+    for spec in table.specs:
+        value = cell(row, spec)
+        found[spec.name] = value["value"]
+        found |= {f"{spec.name}_{name}": value[name] for name in ("low", "high", "sd", "n")}
+    return found
+
+
+def cell(row: Row, spec: MetricSpec) -> Facts:
+    """A number with everything that is known of it; None where there is none."""
+    interval, value = row.intervals.get(spec.name), row.value(spec.name)
+    known = not math.isnan(value)
+    return {
+        "value": value if known else None,
+        "low": interval.low if interval else None,
+        "high": interval.high if interval else None,
+        "sd": row.spread(spec.name),
+        "n": row.count(spec.name) if known else None,
+    }
+
+
+def facts_of(row: Row) -> Facts:
+    """What a row is, beside its numbers; the volatile facts last."""
+    record = row.record
+    return {
+        "track": record.track,
+        "rank": row.rank,
+        "method": record.method,
+        "title": record.title,
+        "seeds": list(row.seeds),
+        "n_expected": record.n_expected,
+        "n_scored": min(one.n_scored for one in row.records),
+        "consumes": list(record.consumes),
+        "learned": record.learned,
+        "options": record.options,
+        "parameters": record.parameters,
+        "macs": record.macs,
+        "benchmark": record.benchmark,
+        "preset": record.preset,
+        "protocol": record.protocol.name,
+        "protocol_version": record.protocol.version,
+        "border_band": record.protocol.border_band,
+        "data": record.data.name,
+        "test_fingerprint": record.data.test_fingerprint,
+        "code_version": _joined(row, lambda one: one.code_version),
+        "device": _joined(row, lambda one: one.device),
+        "seconds_fit": row.seconds_fit,
+        "milliseconds": row.milliseconds,
+    }
+
+
+def _joined(row: Row, of: Callable[[Any], str]) -> str:
+    return " and ".join(dict.fromkeys(of(record) for record in row.records))
+
+
+def _cell(value: Any) -> Any:
+    """A fact as CSV: shortest text that reads back as the very same number."""
+    if value is None or value == {}:
+        return ""
+    if isinstance(value, dict):
+        return json.dumps(value, sort_keys=True)
+    if isinstance(value, list):
+        return " ".join(map(str, value))
+    return repr(value) if isinstance(value, float) else value
+
+
+def to_json(tables: Sequence[Table]) -> str:
+    """Tables with everything a plotter needs: numbers, intervals, seeds, bins and samples."""
+    content = {"schema": SCHEMA, "tables": [_table(table) for table in tables]}
+    compact = (",", ":")  # half of the size, for the samples are many
+    return json.dumps(content, separators=compact, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _table(table: Table) -> Facts:
+    record, samples = table.first, table.samples
+    return {
+        "track": table.track,
+        "headline": table.headline,
+        "data": record.data.model_dump(mode="json"),
+        "protocol": record.protocol.model_dump(mode="json"),
+        "floor": {n: t.model_dump(mode="json") for n, t in record.floor.items()},
+        "metrics": [_spec(spec) for spec in table.specs],
+        "samples": [
+            {"id": one, "person": person, "hidden_share": share}
+            for one, person, share in zip(
+                samples.ids, samples.persons, samples.hidden.tolist(), strict=True
+            )
+        ],
+        "rows": [_row(table, row) for row in table.rows],
+    }
+
+
+def _spec(spec: MetricSpec) -> Facts:
+    return {
+        "name": spec.name,
+        "title": spec.title,
+        "unit": spec.unit,
+        "higher_is_better": spec.higher_is_better,
+        "decimals": spec.decimals,
+        "per_sample": spec.per_sample,
+        "shown": spec.shown,
+    }
+
+
+def _row(table: Table, row: Row) -> Facts:
+    """A row; ``samples`` are in the order of the table's, None where one is not counted."""
+    with_samples = [spec for spec in table.specs if spec.per_sample and row.complete]
+    return {
+        "key": row.key,
+        "label": table.label(row.record),
+        **facts_of(row),
+        "scores": {spec.name: cell(row, spec) | _of_seeds(row, spec) for spec in table.specs},
+        "notes": {n: why for (n, key), why in table.notes.items() if key == row.key},
+        "bins": {spec.name: _bins(table, row, spec) for spec in table.specs},
+        "samples": {
+            spec.name: [_number(v) for v in table.samples.scores(row, spec.name).tolist()]
+            for spec in with_samples
+        },
+    }
+
+
+def _of_seeds(row: Row, spec: MetricSpec) -> Facts:
+    return {"seeds": {str(r.seed): _number(r.total(spec.name)) for r in row.records}}
+
+
+def _bins(table: Table, row: Row, spec: MetricSpec) -> list[Facts]:
+    return [
+        {
+            "visible_from": low,
+            "visible_to": high,
+            "value": value,
+            "n": n,
+            "low": interval.low if interval else None,
+            "high": interval.high if interval else None,
+        }
+        for low, high, value, n, interval in table.binned(row, spec.name)
+    ]
+
+
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else value

@@ -1,0 +1,204 @@
+"""One row of a table: a method, with all the seeds that it was run with."""
+
+import json
+import math
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from leaderboards import stats
+from leaderboards.records import Record, Total
+from leaderboards.stats import Floats, Interval, Resampling
+from metrics.protocol import MetricSpec
+from synth.errors import InputError
+
+POOLED = "pooled_iou"
+
+Chosen = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Row:
+    """The records of one method, by seed, with the row's rank and intervals.
+
+    Attributes:
+        records: one a seed, in the order of the seeds.
+        rank: 1 + how many rows are better beyond chance; None without a score. Rows whose paired
+            interval of the difference includes zero do not outrank each other.
+        intervals: by metric, where one can be given.
+    """
+
+    records: tuple[Record, ...]
+    rank: int | None = None
+    intervals: dict[str, Interval] = field(default_factory=dict)
+
+    @property
+    def record(self) -> Record:
+        """The record of the first seed: what it says of the method holds for all."""
+        return self.records[0]
+
+    @property
+    def key(self) -> str:
+        """Names the row within its table."""
+        return self.record.key
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The seeds, sorted."""
+        return tuple(record.seed for record in self.records)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every expected sample was scored, with every seed."""
+        return all(record.complete for record in self.records)
+
+    def value(self, metric: str) -> float:
+        """Mean over the seeds; nan where one of them has no number."""
+        if not self.complete:
+            return math.nan
+        return _mean([record.total(metric) for record in self.records])
+
+    def spread(self, metric: str) -> float | None:
+        """Standard deviation over the seeds (n - 1); None with one seed or without a number."""
+        values = [record.total(metric) for record in self.records]
+        if len(values) < 2 or math.isnan(self.value(metric)):
+            return None
+        return statistics.stdev(values)
+
+    def count(self, metric: str) -> int:
+        """How many samples the metric counts, at most over the seeds."""
+        found = [record.totals.get(metric) for record in self.records]
+        return max((total.n for total in found if total is not None), default=0)
+
+    @property
+    def milliseconds(self) -> float | None:
+        """Median time of one sample, averaged over the seeds; None where not measured."""
+        return _known_mean(record.milliseconds for record in self.records)
+
+    @property
+    def seconds_fit(self) -> float | None:
+        """Time of fitting, averaged over the seeds; None for methods that learn nothing."""
+        return _known_mean(record.seconds_fit for record in self.records)
+
+    @property
+    def metrics(self) -> set[str]:
+        """Every metric that has a number with some seed."""
+        return {
+            name
+            for record in self.records
+            for name, total in record.totals.items()
+            if total.value is not None
+        }
+
+
+def _known_mean(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return _mean(known) if known else None
+
+
+def _mean(values: Sequence[float]) -> float:
+    if any(math.isnan(value) for value in values):
+        return math.nan
+    return math.fsum(values) / len(values)
+
+
+def by_method(records: Iterable[Record]) -> list[Row]:
+    """Rows of records that may be compared: those that differ in their seed alone make one.
+
+    Raises:
+        InputError: the same method and seed twice.
+    """
+    found: dict[tuple[str, ...], list[Record]] = {}
+    for record in records:
+        found.setdefault(_identity(record), []).append(record)
+    rows = [Row(tuple(sorted(one, key=lambda r: r.seed))) for one in found.values()]
+    seen: set[str] = set()
+    for row in rows:
+        for record in row.records:
+            if record.key in seen:
+                raise InputError(
+                    f"{record.key}: two results of this name on the same data; remove one of them"
+                )
+            seen.add(record.key)
+    return rows
+
+
+def _identity(record: Record) -> tuple[str, ...]:
+    """What seeds of one method share; two benchmarks may train one method differently."""
+    made = json.dumps([record.budget, record.options], sort_keys=True)
+    data = record.data.fingerprint
+    return record.benchmark, record.method, record.preset, data, made
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """The samples of a table's complete rows, in the order of their ids.
+
+    Attributes:
+        persons: of each sample.
+        hidden: hidden share of each, (N,).
+        draws: the resamples that all rows share.
+    """
+
+    ids: tuple[str, ...]
+    persons: tuple[str, ...]
+    hidden: Floats
+    draws: Resampling
+
+    def scores(self, row: Row, metric: str) -> Floats:
+        """(N,) one number a sample, averaged over the seeds; nan where it is not counted."""
+        return np.mean([self.of_record(record, metric) for record in row.records], axis=0)
+
+    def of_record(self, record: Record, name: str) -> Floats:
+        """(N,) scores (or counts of pixels) of one record."""
+        known = {sample.id: sample.scores.get(name) for sample in record.samples}
+        values = [known.get(one) for one in self.ids]
+        return np.array([math.nan if v is None else v for v in values], np.float64)
+
+    def pooled(self, record: Record, chosen: Chosen) -> tuple[Floats, Floats]:
+        """(N,) pixels of intersection and union; 0 where not ``chosen``."""
+        tops, bottoms = self.of_record(record, "intersection"), self.of_record(record, "union")
+        return np.nan_to_num(tops) * chosen, np.nan_to_num(bottoms) * chosen
+
+
+def samples_of(rows: Sequence[Row]) -> Samples:
+    """The samples of rows on one test split."""
+    complete = [record for row in rows if row.complete for record in row.records]
+    found = {s.id: (s.person, s.hidden_share) for record in complete for s in record.samples}
+    ids = tuple(sorted(found))
+    persons = tuple(found[one][0] for one in ids)
+    hidden = np.array([found[one][1] for one in ids], np.float64)
+    return Samples(ids, persons, hidden, stats.default_resampling(persons))
+
+
+def interval(row: Row, spec: MetricSpec, samples: Samples) -> Interval | None:
+    """Interval of a row's number, over people; None where there is no number."""
+    if math.isnan(row.value(spec.name)):
+        return None
+    if spec.per_sample:
+        scores = samples.scores(row, spec.name)
+        return stats.mean_interval(samples.draws, samples.persons, scores)
+    if spec.name == POOLED:
+        return pooled_interval(row, samples, np.ones(len(samples.ids), np.bool_))
+    return averaged([record.totals.get(spec.name) for record in row.records])
+
+
+def pooled_interval(row: Row, samples: Samples, chosen: Chosen) -> Interval | None:
+    """Interval of the pooled IoU of the chosen samples, averaged over seeds in each resample."""
+    drawn = [
+        samples.draws.ratios(samples.persons, *samples.pooled(record, chosen))
+        for record in row.records
+    ]
+    return stats.percentiles(np.mean(drawn, axis=0))
+
+
+def averaged(totals: Sequence[Total | None]) -> Interval | None:
+    """The mean interval of numbers that carry their own; None where one has none."""
+    lows = [total.low for total in totals if total is not None and total.low is not None]
+    highs = [total.high for total in totals if total is not None and total.high is not None]
+    if not lows or len(lows) < len(totals):
+        return None
+    return Interval(_mean(lows), _mean(highs))

@@ -1,0 +1,221 @@
+"""Results of other programs: scored, put beside ours, verified; and two runs compared."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from hdeocc.cli import main
+from leaderboards.diff import diff
+from leaderboards.folder import Folder
+from leaderboards.records import read_record, read_records, write_record
+from leaderboards.verify import verify
+from synth.errors import InputError
+
+
+def call(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(one) for one in arguments])
+
+
+def masks(tiny: Path, to: Path) -> Path:
+    """The masks of a foreign program: ours of the convex hull, without a word about them."""
+    to.mkdir()
+    for path in Folder(tiny).predictions("mask", "convex-hull", 0).glob("*.png"):
+        shutil.copyfile(path, to / path.name)
+    return to
+
+
+def test_foreign_masks_are_scored_with_intervals(tiny: Path, tmp_path: Path) -> None:
+    theirs, out = masks(tiny, tmp_path / "theirs"), tmp_path / "theirs.json"
+    done = call("score", theirs, tiny / "data", "--consumes", "initial", "--out", out)
+    assert done.exit_code == 0, done.output
+    record = read_record(out)
+    ours = read_record(tiny / "results" / "mask.convex-hull.seed-0.json")
+    assert record.totals == ours.totals and record.samples == ours.samples
+    assert (record.method, record.milliseconds, record.device) == ("theirs", None, "not measured")
+    [line] = [one for one in done.output.splitlines() if one.split()[:1] == ["iou"]]
+    assert f"{ours.total('iou'):.4f}" in line and "[0." in line and line.endswith("n 8")
+
+
+def test_foreign_photos_need_their_masks_on_the_full_track(tiny: Path, tmp_path: Path) -> None:
+    photos = Folder(tiny).predictions("full", "convex-hull+telea-person", 0)
+    hulls = Folder(tiny).predictions("mask", "convex-hull", 0)
+    out = tmp_path / "full.json"
+    data = tiny / "data"
+    assert call("score", photos, data, "--masks", hulls, "--protocol", "official", "--name", "Both",
+                "--out", out).exit_code == 0  # fmt: skip
+    ours = tiny / "results" / "full.convex-hull+telea-person.seed-0.official.json"
+    assert read_record(out).totals == read_record(ours).totals
+    done = call("score", photos, data, "--track", "full")
+    assert done.exit_code == 2 and "give them with --masks DIR" in done.output
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ("missing", "1 predictions are missing (000004.png); add them"),
+        ("extra", "000099.png belong to no sample of the split"),
+        ("resized", "000004.png: is 32x32 pixels, not 64x64"),
+        ("text", "000004.png: is not a readable PNG"),
+        ("colour", "000004.png: is 8-bit RGB, not 8-bit grey"),
+        ("silent", "nothing says what the method was given; say it with --consumes"),
+    ],
+)
+def test_faulty_folders_are_refused_by_name(
+    fault: str, words: str, tiny: Path, tmp_path: Path
+) -> None:
+    theirs = masks(tiny, tmp_path / "theirs")
+    path = theirs / "000004.png"
+    if fault == "missing":
+        path.unlink()
+    elif fault == "extra":
+        shutil.copyfile(path, theirs / "000099.png")
+    elif fault == "resized":
+        path.write_bytes(cv2.imencode(".png", np.zeros((32, 32), np.uint8))[1].tobytes())
+    elif fault == "colour":
+        path.write_bytes(cv2.imencode(".png", np.zeros((64, 64, 3), np.uint8))[1].tobytes())
+    elif fault == "text":
+        path.write_bytes(b"no picture")
+    given = () if fault == "silent" else ("--consumes", "initial")
+    done = call("score", theirs, tiny / "data", *given)
+    assert done.exit_code == 2 and words in done.output
+    assert len(done.output.strip().splitlines()) == 1
+
+
+def test_unknown_inputs_get_the_closest_names(tiny: Path, tmp_path: Path) -> None:
+    done = call("score", masks(tiny, tmp_path / "theirs"), tiny / "data", "--consumes", "inital")
+    assert done.exit_code == 2 and "did you mean initial" in done.output
+
+
+def test_predictions_of_another_split_are_refused(tiny: Path) -> None:
+    folder = Folder(tiny).predictions("mask", "identity", 0)
+    done = call("score", folder, tiny / "data", "--split", "val")
+    assert done.exit_code == 2 and "these predictions are of the split" in done.output
+
+
+def _foreign(tiny: Path, tmp_path: Path, **options: Any) -> tuple[Path, Path]:
+    theirs, out = masks(tiny, tmp_path / "theirs"), tmp_path / "theirs.json"
+    given = [word for name, value in options.items() for word in (f"--{name}", value)]
+    done = call("score", theirs, tiny / "data", "--consumes", "initial", "--out", out, *given)
+    assert done.exit_code == 0, done.output
+    return theirs, out
+
+
+def test_a_foreign_result_stands_beside_ours_and_can_be_verified(
+    tiny: Path, tmp_path: Path
+) -> None:
+    theirs, out = _foreign(tiny, tmp_path, name="Their hull")
+    done = call("leaderboard", "add", out, tiny, "--predictions", theirs)
+    assert done.exit_code == 0, done.output
+    assert "Their hull" in (tiny / "leaderboard.md").read_text()
+    assert verify(tiny).faults == [] and verify(tiny).records == 9
+    done = call("leaderboard", "add", out, tiny)
+    assert done.exit_code == 2 and "has a result mask.their-hull.seed-0" in done.output
+
+
+def test_a_foreign_pipeline_brings_its_masks(tiny: Path, tmp_path: Path) -> None:
+    photos = Folder(tiny).predictions("full", "convex-hull+telea-person", 0)
+    theirs, out = masks(tiny, tmp_path / "theirs"), tmp_path / "full.json"
+    call("score", photos, tiny / "data", "--masks", theirs, "--name", "P", "--out", out)
+    done = call("leaderboard", "add", out, tiny, "--predictions", photos)
+    assert done.exit_code == 2 and "need their masks" in done.output
+    assert call("leaderboard", "add", out, tiny, "--predictions", photos,
+                "--masks", theirs).exit_code == 0  # fmt: skip
+    assert verify(tiny).faults == []
+
+
+@pytest.mark.parametrize(
+    ("key", "change", "words"),
+    [
+        ("data", {"test_fingerprint": "0" * 64}, "is of the test split 000000000000, the folder's"),
+        ("protocol", {"name": "official"}, "is of protocol official 2, the folder's is strict 2"),
+        ("protocol", {"border_band": 2}, "border band 2 px, the folder's is strict 2"),
+    ],
+)
+def test_what_may_not_stand_beside_ours_is_refused(
+    key: str, change: dict[str, Any], words: str, tiny: Path, tmp_path: Path
+) -> None:
+    _, out = _foreign(tiny, tmp_path)
+    record = read_record(out)
+    changed = getattr(record, key).model_copy(update=change)
+    write_record(out, record.model_copy(update={key: changed}))
+    done = call("leaderboard", "add", out, tiny)
+    assert done.exit_code == 2 and words in done.output
+    assert len(read_records(tiny / "results")) == 8
+
+
+def test_equal_runs_do_not_differ_whatever_their_timing(tiny: Path, finished_tiny: Path) -> None:
+    path = tiny / "results" / "mask.identity.seed-0.json"
+    record = read_record(path)
+    write_record(path, record.model_copy(update={"milliseconds": 99.0, "device": "another"}))
+    found = diff(tiny, finished_tiny)
+    assert found.same and found.compared > 50
+    done = call("leaderboard", "diff", tiny, finished_tiny)
+    assert done.exit_code == 0 and "The tables agree byte for byte" in done.output
+
+
+def test_what_differs_is_printed_with_its_paired_interval(tiny: Path, finished_tiny: Path) -> None:
+    results = tiny / "results"
+    shutil.copyfile(results / "mask.convex-hull.seed-0.json", results / "x.json")
+    hull = read_record(results / "x.json")
+    (results / "x.json").unlink()
+    write_record(
+        results / "mask.identity.seed-0.json", hull.model_copy(update={"method": "identity"})
+    )
+    (results / "content.mean-colour.seed-0.json").unlink()
+    done = call("leaderboard", "diff", finished_tiny, tiny)
+    assert done.exit_code == 1
+    assert f"only in {finished_tiny}: content.mean-colour.seed-0" in done.output
+    [line] = [one for one in done.output.splitlines() if "mask.identity.seed-0 iou:" in one]
+    mean = hull.total("iou")
+    assert f"-> {mean:.6f}" in line and "95 %" in line
+    assert "The tables differ" in done.output
+
+
+def test_two_records_of_different_methods_can_be_compared(tiny: Path) -> None:
+    first, second = (
+        tiny / "results" / f"mask.{m}.seed-0.json" for m in ("identity", "convex-hull")
+    )
+    found = diff(first, second)
+    iou = next(change for change in found.changes if change.spec.name == "iou")
+    assert iou.interval is not None
+    assert iou.interval.low <= iou.second - iou.first <= iou.interval.high
+    assert not diff(first, second).same and diff(first, first).same
+    other = tiny / "results" / "content.telea-person.seed-0.json"
+    assert diff(first, other).unlike == ("mask.identity.seed-0",)
+
+
+def test_results_that_are_not_there_are_named(tmp_path: Path, tiny: Path) -> None:
+    with pytest.raises(InputError, match="holds no results"):
+        diff(tmp_path / "tiny" / "data", tiny)
+    with pytest.raises(InputError, match="no such folder"):
+        diff(tmp_path / "nowhere", tiny)
+
+
+def test_the_matrix_and_the_figures(tiny: Path) -> None:
+    done = call("leaderboard", "matrix", tiny, "--track", "mask")
+    assert done.exit_code == 0 and "Convex hull" in done.output
+    done = call("leaderboard", "matrix", tiny, "--track", "mask", "--csv", "--metric", "iou")
+    assert done.output.splitlines()[0].startswith("track,metric,first,second,difference")
+    done = call("leaderboard", "matrix", tiny, "--metric", "iuo", "--track", "mask")
+    assert done.exit_code == 2 and "did you mean iou" in done.output
+    done = call("leaderboard", "figures", tiny, "--track", "mask", "--count", "2", "--seed", "1")
+    assert done.exit_code == 0, done.output
+    assert (tiny / "figures" / "figure-mask.png").read_bytes()[:4] == b"\x89PNG"
+    assert (tiny / "figures" / "figure-mask.pdf").read_bytes()[:4] == b"%PDF"
+    done = call("leaderboard", "figures", tiny, "--people", "000003", "--count", "2")
+    assert done.exit_code == 2 and "leave --count and --seed out" in done.output
+
+
+def test_records_keep_what_predictions_say_of_themselves(tiny: Path, tmp_path: Path) -> None:
+    folder, out = Folder(tiny).predictions("mask", "convex-hull", 0), tmp_path / "hull.json"
+    assert call("score", folder, tiny / "data", "--out", out).exit_code == 0
+    record = read_record(out)
+    about = json.loads((folder / "predictions.json").read_text())
+    assert record.method == "convex-hull" and record.consumes == tuple(about["consumes"])
+    assert record.milliseconds == about["milliseconds"] and not record.learned
