@@ -28,7 +28,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 STOPPED = 130
 # What a file system refuses: a full disk, a missing permission, a file where a folder should be.
 _ENVIRONMENT = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EISDIR,
-                errno.ENOTDIR, errno.EEXIST)  # fmt: skip
+                errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG)  # fmt: skip
 
 
 class LazyGroup(click.Group):

@@ -15,8 +15,8 @@ from typing import Any
 from pycocotools import mask as coco_mask
 
 from synth.codec import canonical, encode_mask
-from synth.images import decode_rle
 from synth.recipe import Recipe
+from synth.segmentation import decode_rle
 from synth.shards import Job, jobs, read_members, whole_markers
 
 Labels = dict[str, Any]

@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 from pycocotools import mask as coco_mask
 
-from synth.images import decode_rle
 from synth.sample import Sample
+from synth.segmentation import decode_rle
 
 # Runs of one filter: of the quick ways that with the smallest files, photos and labels alike.
 _PNG = [cv2.IMWRITE_PNG_COMPRESSION, 2, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE]

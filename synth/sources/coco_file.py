@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from synth.errors import InputError
-from synth.images import MAX_PIXELS, checked_size, decode_rle, read_rgb
+from synth.images import MAX_PIXELS, checked_size, read_rgb
+from synth.segmentation import decode_rle
 from synth.sources.coco_values import Entry, Id, identity, whole
 from synth.sources.files import file_fault, listed_fault
 from synth.sources.names import reason_of, shown

@@ -14,7 +14,8 @@ from PIL import Image
 from pycocotools import mask as coco_mask
 
 from synth.errors import InputError, MachineError
-from synth.images import checked_size, decode_rle, image_size, read_labels, read_mask, read_rgb
+from synth.images import checked_size, image_size, read_labels, read_mask, read_rgb
+from synth.segmentation import decode_rle
 
 RNG = np.random.default_rng(0)
 PHOTO = RNG.integers(0, 256, (6, 9, 3), dtype=np.uint8)
