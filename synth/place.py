@@ -55,8 +55,9 @@ def mask_box(mask: np.ndarray) -> tuple[int, int, int, int]:
 
 def photo_box(image: np.ndarray) -> tuple[int, int, int, int]:
     """The part (left, top, width, height) of a letterboxed (H, W, 3) crop that shows the photo."""
-    lit = np.asarray(image.any(axis=2))
-    return mask_box(lit) if lit.any() else (0, 0, image.shape[1], image.shape[0])
+    lit = cv2.bitwise_not(cv2.inRange(image, (0, 0, 0), (0, 0, 0)))
+    left, top, width, height = cv2.boundingRect(lit)
+    return (left, top, width, height) if width else (0, 0, image.shape[1], image.shape[0])
 
 
 class Scene:

@@ -16,7 +16,7 @@ from synth.sources.coco_file import CocoFile
 from synth.sources.coco_values import Entry, Id, keypoints_of
 from synth.sources.coco_whole import Neighbours, Spec, keypoint_fault, mask_fault, value_fault
 from synth.sources.crop import crop_person
-from synth.sources.cutouts import cut_out
+from synth.sources.cutouts import Kept, cut_out
 from synth.sources.names import shown
 from synth.sources.scan import scan
 
@@ -128,8 +128,12 @@ class CocoOccluders(_Annotations):
             return value_fault(annotation, spec)
 
         self._select("coco-occluders-2", spec, early)
+        self._cutouts = Kept()
 
     def load(self, occluder_id: str, size: int, rng: np.random.Generator) -> Cutout:
+        return self._cutouts.get(occluder_id, size, self._cut)
+
+    def _cut(self, occluder_id: str, size: int) -> Cutout:
         annotation = self._kept[occluder_id]
         image, mask = self._file.load(annotation)
         category = self._file.categories.get(annotation["category_id"], "unknown")

@@ -4,10 +4,45 @@ They are shrunk by area where their longest side is above the asked size, and ne
 Colours are weighted by alpha then, so that what lies unseen under it does not tint the edge.
 """
 
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
 import cv2
 import numpy as np
 
+from synth.sources.base import Cutout
 from synth.sources.crop import mask_edges
+
+MOST_BYTES = 64 * 2**20
+
+
+class Kept:
+    """The cut-outs used last, of at most ``MOST_BYTES``, by id and size.
+
+    One thing hides many people, and to decode its photo is most of the work of cutting it out.
+    They are handed out again, so their pixels cannot be written to.
+    """
+
+    def __init__(self) -> None:
+        self._found: OrderedDict[tuple[str, int], Cutout] = OrderedDict()
+        self._bytes = 0
+
+    def get(self, identifier: str, size: int, make: Callable[[str, int], Cutout]) -> Cutout:
+        """The cut-out of an id at a size, made where it is not kept."""
+        key = identifier, size
+        cutout = self._found.pop(key, None)
+        if cutout is None:
+            cutout = make(identifier, size)
+            cutout.rgba.setflags(write=False)
+            self._bytes += cutout.rgba.nbytes
+        self._found[key] = cutout
+        while self._bytes > MOST_BYTES:
+            self._bytes -= self._found.popitem(last=False)[1].rgba.nbytes
+        return cutout
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Kept, ()  # another process keeps its own
 
 
 def cut_out(image: np.ndarray, mask: np.ndarray, size: int) -> np.ndarray:

@@ -15,7 +15,7 @@ from synth.errors import InputError
 from synth.images import checked_size, read_mask, read_rgb, read_rgba
 from synth.sources.base import Cutout, PersonCrop, Source
 from synth.sources.crop import crop_person
-from synth.sources.cutouts import cut_out
+from synth.sources.cutouts import Kept, cut_out
 from synth.sources.label_sets import LABEL_SETS, LabelSet
 from synth.sources.pairs import Trio, keep, match
 from synth.sources.select import AreaLimit, Limits, shape_fault
@@ -82,6 +82,7 @@ class FolderOccluders(Source):
         super().__init__()
         self.name = "folder"
         self._category = spec.category
+        self._cutouts = Kept()
         matched = match(data_root / spec.images, data_root / spec.masks)
         rules = matched.roles()
         found = keep("folder-occluders-2", rules, matched, lambda f: _fault(f, _OCCLUDER, None))
@@ -93,6 +94,9 @@ class FolderOccluders(Source):
         return list(self._files)
 
     def load(self, occluder_id: str, size: int, rng: np.random.Generator) -> Cutout:
+        return self._cutouts.get(occluder_id, size, self._cut)
+
+    def _cut(self, occluder_id: str, size: int) -> Cutout:
         files = self._files[occluder_id]
         image, mask = _read(files)
         origin = {"file": files.photo.name, "photo": self.photo(occluder_id)}

@@ -2,6 +2,8 @@
 
 It uses the bare libraries, without a check and without keeping anything: JPEGs by OpenCV, CCP's
 label maps by inflating them, COCO's outlines by pycocotools, and the project's own encoder.
+Every input is decoded each time it is used; the engine keeps the cut-outs it used last
+(`synth.sources.cutouts.Kept`), so with few occluders it decodes less than the limit does.
 """
 
 import json
