@@ -27,7 +27,7 @@ _SIZE = 256
 _OF_THE_LIMIT, _TWO_PROCESSES = 0.5, 1.8
 _PHOTO_ROUNDS, _BUILTIN_ROUNDS, _BUILD_ROUNDS = 24, 8, 3
 _A_ROUND, _BUILTIN_A_ROUND = 10, 5
-_BUILT, _SHARD = 400, 10
+_BUILT, _SHARD = 1000, 10  # so many that each worker's first look at the occluders is a small part
 
 
 def recipe_at_256(name: str, **changes: Any) -> Recipe:
