@@ -178,7 +178,6 @@ def test_rounding(claimed: float | None, found: float | None, places: int, off: 
     assert differs(claimed, found, places) is off
 
 
-@pytest.mark.skipif(not COMMITTED.is_dir(), reason="leaderboards/results/people-tiny is not made")
 def test_the_committed_result_holds() -> None:
     """leaderboards/results/people-tiny; its README says how it was made."""
     report = verify(COMMITTED)
