@@ -20,7 +20,7 @@ from synth.segmentation import decode_rle
 from synth.shards import Job, jobs, read_members, whole_markers
 
 Labels = dict[str, Any]
-_URLS = ("coco_url", "flickr_url", "url")
+URLS = ("coco_url", "flickr_url", "url")
 
 
 def annotation_chunks(folder: Path, recipe: Recipe) -> Iterator[bytes]:
@@ -52,7 +52,7 @@ def _rows(folder: Path, recipe: Recipe, row: Callable[[Job, Labels], Labels]) ->
 
 
 def _image(job: Job, labels: Labels, licences: dict[tuple[str, str], int]) -> Labels:
-    person = _credit(labels["meta"].get("person", {}))
+    person = credit(labels["meta"].get("person", {}))
     image: Labels = {
         "id": int(labels["id"]),
         "file_name": f"{labels['id']}.image.png",
@@ -61,7 +61,7 @@ def _image(job: Job, labels: Labels, licences: dict[tuple[str, str], int]) -> La
         "width": labels["size"][1],
         "split": labels["split"],
     }
-    image |= {key: person[key] for key in _URLS if key in person}
+    image |= {key: person[key] for key in URLS if key in person}
     if "licence" in person:
         licence = person["licence"], person.get("licence_url", "")
         image["license"] = licences.setdefault(licence, len(licences) + 1)
@@ -89,9 +89,9 @@ def _annotation(labels: Labels) -> Labels:
         "order": len(labels["occluder_ids"]) + 1,
         "occluder_mask": labels["occluder"],
         "occluder_ids": labels["occluder_ids"],
-        "occluder_sources": [_credit(one) for one in meta.get("occluders", [])],
+        "occluder_sources": [credit(one) for one in meta.get("occluders", [])],
         "person_id": labels["person_id"],
-        "person_source": _credit(meta.get("person", {})),
+        "person_source": credit(meta.get("person", {})),
     }
 
 
@@ -99,6 +99,6 @@ def _box(code: Labels) -> list[float]:
     return [float(number) for number in coco_mask.toBbox(code)]
 
 
-def _credit(meta: Labels) -> Labels:
+def credit(meta: Labels) -> Labels:
     """What names the origin of a picture: texts only, so no keypoints or crops."""
     return {key: value for key, value in meta.items() if isinstance(value, str)}

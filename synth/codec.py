@@ -20,7 +20,7 @@ from synth.segmentation import decode_rle
 # Runs of one filter: of the quick ways that with the smallest files, photos and labels alike.
 _PNG = [cv2.IMWRITE_PNG_COMPRESSION, 2, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE]
 _PNG += [cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_PAETH]
-_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _HASHED = ("image", "clean", "amodal", "modal", "occluder", "parsing", "initial")
 
 
@@ -134,8 +134,8 @@ def _optional(members: Mapping[str, bytes], name: str, colour: bool = False) -> 
 
 def is_whole_png(content: bytes) -> bool:
     """Whether the chunks of a PNG file are all there and unchanged (libpng complains aloud)."""
-    place = len(_SIGNATURE)
-    if not content.startswith(_SIGNATURE):
+    place = len(SIGNATURE)
+    if not content.startswith(SIGNATURE):
         return False
     while place + 12 <= len(content):
         size, kind = int.from_bytes(content[place : place + 4]), content[place + 4 : place + 8]

@@ -12,14 +12,13 @@ from typing import Any
 import cv2
 from pydantic import ValidationError
 
-from synth.codec import decode
+from synth.codec import SIGNATURE, decode
 from synth.info import Labels
 from synth.parsing import NUM_LABELS
 from synth.sample import Sample
 
 # No recipe makes larger pictures, so a larger one is no picture of a data set.
 _LONGEST_SIDE = 2048
-_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _SIDES = slice(16, 24)  # width and height in the first chunk of a PNG file
 
 
@@ -44,7 +43,7 @@ def decode_untrusted(members: Mapping[str, bytes]) -> Sample:
 
 def _check_pictures(members: Mapping[str, bytes]) -> None:
     for name, content in members.items():
-        sides = content[_SIDES] if content.startswith(_SIGNATURE) else b""
+        sides = content[_SIDES] if content.startswith(SIGNATURE) else b""
         if max(int.from_bytes(sides[:4]), int.from_bytes(sides[4:])) > _LONGEST_SIDE:
             raise ValueError(f"has a {name} of more than {_LONGEST_SIDE} pixels a side")
 

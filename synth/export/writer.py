@@ -7,13 +7,13 @@ from typing import IO, Any, ClassVar
 
 import numpy as np
 
+from synth.annotations import URLS, credit
 from synth.codec import canonical
 from synth.export.target import Target
 from synth.place import mask_box
 from synth.sample import Sample
 
 Row = dict[str, Any]
-_URLS = ("coco_url", "flickr_url", "url")
 
 
 class Writer(ABC):
@@ -99,7 +99,7 @@ class JsonWriter(Writer):
                     "width": width, "person_id": sample.person_id,
                     "occluder_ids": list(sample.occluder_ids),
                     "occluder_sources": [credit(one) for one in _occluders(sample)]}  # fmt: skip
-        row |= {key: person[key] for key in _URLS if isinstance(person.get(key), str)}
+        row |= {key: person[key] for key in URLS if isinstance(person.get(key), str)}
         if isinstance(person.get("licence"), str):
             licence = person["licence"], str(person.get("licence_url", ""))
             row["license"] = self.licences.setdefault(licence, len(self.licences) + 1)
@@ -134,11 +134,6 @@ class _Rows:
 def box(mask: np.ndarray) -> list[int]:
     """Box [left, top, width, height] in pixels of a mask (H, W) bool; zeros where it is empty."""
     return list(mask_box(mask)) if mask.any() else [0, 0, 0, 0]
-
-
-def credit(meta: Row) -> Row:
-    """What names the origin of a picture: texts only, so no keypoints or crops."""
-    return {key: value for key, value in meta.items() if isinstance(value, str)}
 
 
 def _occluders(sample: Sample) -> list[Row]:

@@ -16,6 +16,7 @@ from synth.recipe import SPLITS
 from synth.sample import Sample
 from synth.stats.bins import Bins, overlaps
 from synth.store import Dataset
+from synth.truncate import FRAME
 
 # The parts of the body that labels are summed over; a dress or a coat spans torso and legs.
 PARTS: dict[str, tuple[str, ...]] = {
@@ -30,7 +31,6 @@ SHARE_BINS, SIZE_BINS, HEIGHT_BINS, IOU_BINS = 20, 20, 16, 25
 _FINE = 50  # finer bins in each, for the quartiles
 _EXTREMES = 12
 _UNNAMED = "not stated"
-FRAME = "frame"  # the edge of the photo: listed among the occluders, but not one
 Place = tuple[str, int]
 
 

@@ -7,8 +7,9 @@ import cv2
 import numpy as np
 
 from synth.sample import Sample
-from synth.stats.collect import FRAME, Place
+from synth.stats.collect import Place
 from synth.store import Dataset
+from synth.truncate import FRAME
 
 _SIDE, _QUALITY = 192, 84
 _WHOLE, _HIDDEN, _INITIAL = (64, 220, 150), (255, 60, 90), (90, 160, 255)
