@@ -212,7 +212,10 @@ def quickstart(out: Path, workers: int | None) -> None:
     default = click.get_current_context().get_parameter_source("out")
     given = default is not None and default.name != "DEFAULT"
     command = f"hdeocc quickstart{f' --out {out}' if given else ''}"
-    _run(load_benchmark("people-quick"), out, None, None, "only-missing", workers, command)
+    # Its first user may have a processor that draws a pixel differently; only results that are
+    # compared with ours have to be of the very same pixels.
+    benchmark = load_benchmark("people-quick").model_copy(update={"fingerprint": None})
+    _run(benchmark, out, None, None, "only-missing", workers, command)
     seconds = round(time.monotonic() - started)
     click.echo(f"Total time: {seconds // 60} min {seconds % 60} s")
 

@@ -118,7 +118,8 @@ def _check_fingerprint(benchmark: Benchmark, dataset: Dataset) -> None:
     if wanted is not None and not found.startswith(wanted):
         raise InputError(
             f"benchmark {benchmark.name}: is about the test split {wanted}, but these photos give "
-            f"{found[:12]}; take the photos it was made with, or remove its fingerprint"
+            f"{found[:12]}; take the photos it was made with, or say --on {benchmark.recipe}: the "
+            "same rows on yours, under a name of its own"
         )
 
 

@@ -257,6 +257,18 @@ def test_unknown_methods_are_named_with_the_closest(fake_world: Path) -> None:
     assert not fake_world.exists()
 
 
+def test_other_data_than_the_benchmark_is_about_are_refused_before_anything_is_fitted(
+    fake_world: Path,
+) -> None:
+    found = fakes.FakeDataset(load_recipe("people-quick")).split("test").fingerprint
+    pinned = ALL.model_copy(update={"fingerprint": "0" * 64})
+    with pytest.raises(InputError, match=f"photos give {found[:12]}; .* say --on people-quick"):
+        _run(fake_world, pinned)
+    assert not (fake_world / "models").exists() and not (fake_world / "results").exists()
+    same = ALL.model_copy(update={"fingerprint": found})
+    assert _run(fake_world, same)
+
+
 def test_list_names_the_bundled_benchmarks() -> None:
     done = CliRunner().invoke(bench, ["list"])
     assert done.exit_code == 0 and "people-quick" in done.output and "photos-small" in done.output
