@@ -1,6 +1,6 @@
 """Predictions of other programs: a folder of PNG files by sample id, and what is claimed of it."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,20 +66,26 @@ def facts_of(
     fingerprint: str,
     name: str | None = None,
     consumes: Collection[str] | None = None,
+    masks: Path | None = None,
 ) -> Facts:
     """What is claimed of a folder: by the user, else by the predictions.json that we write.
+
+    ``masks``: those of the full track, whose cost and inputs are part of the row's. What nobody
+    says of the cost stays None, for a 0 would be a claim.
 
     Raises:
         InputError: nothing says what the method was given, an unknown input, or predictions that
             say they are of another split than that of ``fingerprint``.
     """
-    about = read_json(folder / ABOUT) if (folder / ABOUT).is_file() else {}
+    about = _about(folder)
     made_for = about.get("fingerprint", fingerprint)
     if made_for != fingerprint:
         raise InputError(
             f"{folder / ABOUT}: these predictions are of the split {str(made_for)[:12]}, not of "
             f"{fingerprint[:12]}; give the data set and the split they were made for"
         )
+    if about.get("track") == "full" or masks is not None:
+        about |= _of_both(about, {} if masks is None else _about(masks))
     title = name or str(about.get("title", folder.resolve().name))
     return Facts(
         benchmark=benchmark,
@@ -90,12 +96,39 @@ def facts_of(
         consumes=_consumes(folder, about, consumes),
         learned=bool(about.get("learned", True)),
         options=_dict(about.get("options")),
-        parameters=_int(about.get("parameters")) or 0,
+        parameters=_int(about.get("parameters")),
         macs=_int(about.get("macs")),
         milliseconds=_float(about.get("milliseconds")),
         device=str(about.get("device", UNMEASURED)),
         weights_sha256=_dict(about.get("weights_sha256")),
     )
+
+
+def _about(folder: Path) -> dict[str, Any]:
+    """What our own predictions say of themselves; nothing for those of other programs."""
+    return read_json(folder / ABOUT) if (folder / ABOUT).is_file() else {}
+
+
+def _of_both(photos: dict[str, Any], masks: dict[str, Any]) -> dict[str, Any]:
+    """Cost and inputs of a pipeline: its photos tell of the second step alone.
+
+    The masks that the second step reads are predicted ones, made from the initial mask.
+    """
+    parts = (masks, photos)
+    macs = [0 if part.get("parameters") == 0 else _int(part.get("macs")) for part in parts]
+    read = [_list(part.get("consumes")) for part in parts]
+    inputs = {*read[0], *({*read[1]} - {"amodal", "modal"}), "initial"} if read[1] else set()
+    return {
+        "parameters": _sum([_int(part.get("parameters")) for part in parts]),
+        "macs": _sum(macs) or None,
+        "milliseconds": _sum([_float(part.get("milliseconds")) for part in parts]),
+        "consumes": sorted(inputs),
+    }
+
+
+def _sum(values: Sequence[Any]) -> Any:
+    """The sum; None where one is not known, for part of a cost is no cost."""
+    return None if None in values else sum(values)
 
 
 def _consumes(
@@ -132,6 +165,10 @@ def _int(value: object) -> int | None:
 
 def _float(value: object) -> float | None:
     return float(value) if isinstance(value, int | float) else None
+
+
+def _list(value: object) -> list[str]:
+    return [str(one) for one in value] if isinstance(value, list) else []
 
 
 def _dict(value: object) -> dict[str, Any]:

@@ -8,9 +8,15 @@ from leaderboards.stats import Interval
 from metrics.protocol import MetricSpec
 
 if TYPE_CHECKING:
+    from leaderboards.rows import Row
     from leaderboards.tables import Table
 
 EMPTY = "–"
+ONE_PERSON = (
+    "One person tells nothing of others: no number has an interval, no row outranks another."
+)
+# Columns that say what a method costs; their cells may be empty too.
+COST = ("parameters", "macs", "milliseconds")
 
 
 def arrow(spec: MetricSpec) -> str:
@@ -31,7 +37,7 @@ def ends(interval: Interval | None, spec: MetricSpec) -> tuple[str, str] | None:
 
 
 def count(n: int | None) -> str:
-    """A number of parameters or multiply-adds, such as "1.2 M"."""
+    """A number of parameters or multiply-adds, such as "1.2 M"; None where nobody knows it."""
     if n is None:
         return EMPTY
     for limit, unit in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
@@ -49,12 +55,30 @@ def milliseconds(value: float | None) -> str:
     return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def footnotes(table: "Table", specs: Sequence[MetricSpec] | None = None) -> dict[str, int]:
-    """Each reason for an empty cell, numbered from 1 in the order of rows and columns."""
+def costs(row: "Row") -> dict[str, str]:
+    """The columns of `COST` as tables print them."""
+    record = row.record
+    texts = (count(record.parameters), count(record.macs), milliseconds(row.milliseconds))
+    return dict(zip(COST, texts, strict=True))
+
+
+def people(n: int) -> str:
+    """So many people."""
+    return "1 person" if n == 1 else f"{n} people"
+
+
+def footnotes(
+    table: "Table", specs: Sequence[MetricSpec] | None = None, *, cost: bool = False
+) -> dict[str, int]:
+    """Each reason for an empty cell, numbered from 1 in the order of rows and columns.
+
+    ``specs``: the columns, all by default; ``cost``: those of `COST` as well.
+    """
     numbered: dict[str, int] = {}
+    columns = [spec.name for spec in (table.specs if specs is None else specs)]
     for row in table.rows:
-        for spec in table.specs if specs is None else specs:
-            reason = table.notes.get((spec.name, row.key))
+        for name in (*columns, *(COST if cost else ())):
+            reason = table.notes.get((name, row.key))
             if reason is not None:
                 numbered.setdefault(reason, len(numbered) + 1)
     return numbered

@@ -7,7 +7,7 @@ What comes out needs `\usepackage{booktabs}`; a TeX of before 2018 also wants
 from collections.abc import Sequence
 
 from leaderboards import formats
-from leaderboards.formats import count, ends, footnotes, milliseconds
+from leaderboards.formats import ONE_PERSON, costs, ends, footnotes, people
 from leaderboards.rows import Row
 from leaderboards.tables import TRACK_TITLES, Table
 from metrics.protocol import MetricSpec
@@ -53,7 +53,7 @@ def _table(table: Table, intervals: bool, cost: bool) -> str:
     body = [line for row in table.rows for line in _lines(table, row, intervals, cost)]
     notes = [
         rf"\par\footnotesize \textsuperscript{{{i}}} {escaped(reason)}."
-        for reason, i in footnotes(table, specs).items()
+        for reason, i in footnotes(table, specs, cost=cost).items()
     ]
     lines = [
         r"\begin{table}",
@@ -75,11 +75,12 @@ def _table(table: Table, intervals: bool, cost: bool) -> str:
 def _caption(table: Table, intervals: bool) -> str:
     record = table.first
     small = " Small: 95\\,\\% intervals over people." if intervals else ""
+    small = f" {ONE_PERSON}" if table.people == 1 else small
     spread = any(len(row.records) > 1 for row in table.rows)
     seeds = " $\\pm$: standard deviation over seeds." if spread else ""
     return (
         f"{TRACK_TITLES[table.track]} on {escaped(record.data.title)} ({record.n_expected} "
-        f"samples of {table.people} people), protocol {escaped(str(record.protocol))}. Best in "
+        f"samples of {people(table.people)}), protocol {escaped(str(record.protocol))}. Best in "
         f"bold, second underlined; rows that share a rank differ by no more than chance."
         f"{small}{seeds}"
     )
@@ -97,12 +98,13 @@ def _head(spec: MetricSpec) -> str:
 
 def _lines(table: Table, row: Row, intervals: bool, cost: bool) -> list[str]:
     """The line of a method, and below it that of its intervals where they are asked for."""
-    record, specs = row.record, table.shown
+    specs = table.shown
     rank = _EMPTY if row.rank is None else str(row.rank)
-    numbers = [_cell(table, row, spec) for spec in specs]
-    spent = [count(record.parameters), count(record.macs), milliseconds(row.milliseconds)]
-    more = [escaped(text) for text in spent] if cost else []
-    lines = [_line([rank, escaped(table.label(record)), *numbers, *more])]
+    marks = footnotes(table, specs, cost=cost)
+    numbers = [_cell(table, row, spec, marks) for spec in specs]
+    spent = costs(row) if cost else {}
+    more = [_empty(table, row, name, marks) or escaped(text) for name, text in spent.items()]
+    lines = [_line([rank, escaped(table.label(row.record)), *numbers, *more])]
     if intervals and row.intervals:
         between = [_between(row, spec) for spec in specs]
         lines.append(_line(["", "", *between, *("" for _ in more)]))
@@ -126,11 +128,15 @@ def _signed(text: str) -> str:
     return text.replace("-", "$-$")
 
 
-def _cell(table: Table, row: Row, spec: MetricSpec) -> str:
-    reason = table.notes.get((spec.name, row.key))
-    if reason is not None:
-        note = footnotes(table, table.shown)[reason]
-        return rf"{_EMPTY}\textsuperscript{{{note}}}"
+def _empty(table: Table, row: Row, column: str, marks: dict[str, int]) -> str:
+    """The mark of an empty cell with that of its footnote; "" where the cell is not empty."""
+    reason = table.notes.get((column, row.key))
+    return "" if reason is None else rf"{_EMPTY}\textsuperscript{{{marks[reason]}}}"
+
+
+def _cell(table: Table, row: Row, spec: MetricSpec, marks: dict[str, int]) -> str:
+    if empty := _empty(table, row, spec.name, marks):
+        return empty
     text = _number(row.value(spec.name), spec)
     if row.key in table.best[spec.name]:
         text = rf"\textbf{{{text}}}"

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from leaderboards.formats import EMPTY, arrow, count, ends, footnotes, milliseconds, number
+from leaderboards.formats import EMPTY, ONE_PERSON, arrow, costs, ends, footnotes, number, people
 from leaderboards.records import Total
 from leaderboards.rows import Row
 from leaderboards.tables import TRACK_TITLES, Table
@@ -22,7 +22,7 @@ def to_markdown(tables: Sequence[Table], *, intervals: bool = True) -> str:
 def _section(table: Table, intervals: bool) -> str:
     title = f"## {TRACK_TITLES[table.track]}"
     parts = [title, about(table, intervals), plain_table(table, intervals)]
-    numbered = footnotes(table, table.shown)
+    numbered = _footnotes(table)
     notes = [f"<sup>{i}</sup> {reason}." for reason, i in numbered.items()]
     parts += ["<br>\n".join(notes)] if notes else []
     parts += [floor] if (floor := floor_text(table)) else []
@@ -35,15 +35,21 @@ def _section(table: Table, intervals: bool) -> str:
     return "\n\n".join(parts)
 
 
+def _footnotes(table: Table) -> dict[str, int]:
+    return footnotes(table, table.shown, cost=True)
+
+
 def about(table: Table, intervals: bool = True) -> str:
     """Which data, how many samples and people, which protocol, what stands beside the numbers."""
     record = table.first
-    people = len({s.person for row in table.rows for one in row.records for s in one.samples})
+    who = {s.person for row in table.rows for one in row.records for s in one.samples}
     seeds = max(len(row.records) for row in table.rows)
     small = " Small: 95 % interval over people." if intervals else ""
+    if len(who) == 1:
+        small = f" {ONE_PERSON}"
     spread = " ±: standard deviation over seeds." if seeds > 1 else ""
     return (
-        f"{escaped(record.data.title)}: {record.n_expected} test samples of {people} people "
+        f"{escaped(record.data.title)}: {record.n_expected} test samples of {people(len(who))} "
         f"(test split `{record.data.test_fingerprint[:12]}`), protocol {record.protocol}."
         f"{small}{spread}"
     )
@@ -84,9 +90,9 @@ def terminal_table(table: Table) -> str:
         [
             *(rank(row), table.label(row.record)),
             *(_number(row, spec) for spec in specs),
-            *(count(row.record.parameters), milliseconds(row.milliseconds)),
+            *(cost["parameters"], cost["milliseconds"]),
         ]
-        for row in table.rows
+        for row, cost in ((row, costs(row)) for row in table.rows)
     ]
     return aligned(heads, rows, {1})
 
@@ -173,17 +179,21 @@ def _number(row: Row, spec: MetricSpec) -> str:
 
 
 def _cells(table: Table, row: Row, intervals: bool) -> list[str]:
-    record = row.record
-    cost = [count(record.parameters), count(record.macs), milliseconds(row.milliseconds)]
     numbers = [_cell(table, row, spec, intervals) for spec in table.shown]
-    name = escaped(table.label(record))
-    return [rank(row), name, *numbers, ", ".join(record.consumes), *cost]
+    name = escaped(table.label(row.record))
+    cost = [text + _note(table, row, column) for column, text in costs(row).items()]
+    return [rank(row), name, *numbers, ", ".join(row.record.consumes), *cost]
+
+
+def _note(table: Table, row: Row, column: str) -> str:
+    """The mark of the footnote that says why a cell is empty; "" where it is not."""
+    reason = table.notes.get((column, row.key))
+    return "" if reason is None else f" <sup>{_footnotes(table)[reason]}</sup>"
 
 
 def _cell(table: Table, row: Row, spec: MetricSpec, intervals: bool) -> str:
-    reason = table.notes.get((spec.name, row.key))
-    if reason is not None:
-        return f"{EMPTY} <sup>{footnotes(table, table.shown)[reason]}</sup>"
+    if note := _note(table, row, spec.name):
+        return EMPTY + note
     text = number(row.value(spec.name), spec)
     text = f"**{text}**" if row.key in table.best[spec.name] else text
     spread = row.spread(spec.name)

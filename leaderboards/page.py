@@ -14,7 +14,7 @@ from jinja2.utils import htmlsafe_json_dumps
 
 from leaderboards.benchmark import bundled
 from leaderboards.folder import Folder
-from leaderboards.formats import arrow, count, ends, footnotes, milliseconds, number
+from leaderboards.formats import ONE_PERSON, arrow, costs, ends, footnotes, number, people
 from leaderboards.gallery import EXTREMES, Cases
 from leaderboards.page_data import row_keys, table_data
 from leaderboards.page_pictures import Pictures, draw_pictures
@@ -55,7 +55,7 @@ class _Section:
         self.keys = row_keys(table)
         self.data = table_data(table, name, cases)
         self.has_pictures = bool(cases.all)
-        self.footnotes = footnotes(table)
+        self.footnotes = footnotes(table, cost=True)
         self.floor = _floor(table)
 
 
@@ -84,6 +84,16 @@ def _cell(section: _Section, row: Row, spec: MetricSpec) -> _Cell:
     )
 
 
+def _costs(section: _Section, row: Row) -> list[tuple[str, str, int | None]]:
+    """Name, text and footnote of the columns that say what a method costs."""
+    notes = section.table.notes
+    found = [(name, text, notes.get((name, row.key))) for name, text in costs(row).items()]
+    return [
+        (name, text, None if reason is None else section.footnotes[reason])
+        for name, text, reason in found
+    ]
+
+
 def between(low_high: tuple[str, str]) -> str:
     """An interval as text; an en dash would be misread beside a minus."""
     low, high = low_high
@@ -107,18 +117,18 @@ def _page(sections: Sequence[_Section], pictures: Pictures) -> str:
     environment.globals |= {
         "arrow": arrow,
         "cell": _cell,
-        "count": count,
-        "milliseconds": milliseconds,
+        "costs": _costs,
         "words_of": words_of,
         "words": COLUMN_WORDS,
         "inputs": INPUT_WORDS,
         "unknown": UNKNOWN,
+        "one_person": ONE_PERSON,
     }
     figures = published()
     return environment.get_template("leaderboard.html.j2").render(
         sections=sections,
         first=sections[0].first,
-        people=sections[0].table.people,
+        people=people(sections[0].table.people),
         data=htmlsafe_json_dumps(_data(sections, pictures)),
         pictures=pictures,
         facts=_facts(sections),

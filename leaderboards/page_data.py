@@ -121,10 +121,7 @@ def _binned(table: Table, row: Row, spec: MetricSpec) -> list[list[float | None]
     for low, _, value, n, interval in table.binned(row, spec.name):
         if not math.isnan(value):
             place = BINS - 1 - round(low * BINS)
-            ends = _ends(interval, spec)
-            # One person resampled is always that person: nothing is known of the spread.
-            sure = ends if ends[0] != ends[1] else [None, None]
-            made[place] = [_short(value, spec), *sure, n]
+            made[place] = [_short(value, spec), *_ends(interval, spec), n]
     return made
 
 

@@ -115,8 +115,10 @@ class Record(_Strict):
     consumes: tuple[str, ...]
     learned: bool
     options: dict[str, Any] = Field({}, description="what a variant changes in its method")
-    parameters: int = Field(ge=0)
-    macs: int | None = Field(ge=0, description="multiply-adds of one prediction at batch 1")
+    parameters: int | None = Field(ge=0, description="None where nobody said")
+    macs: int | None = Field(
+        ge=0, description="multiply-adds of one prediction at batch 1; None where not counted"
+    )
     milliseconds: float | None = Field(description="median of one sample, batch 1")
     device: str
     seconds_fit: float | None

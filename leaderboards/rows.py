@@ -27,7 +27,8 @@ class Row:
     Attributes:
         records: one a seed, in the order of the seeds.
         rank: 1 + how many rows are better beyond chance; None without a score. Rows whose paired
-            interval of the difference includes zero do not outrank each other.
+            interval of the difference includes zero, or who have none (one person), do not
+            outrank each other.
         intervals: by metric, where one can be given.
     """
 
@@ -175,7 +176,7 @@ def samples_of(rows: Sequence[Row]) -> Samples:
 
 
 def interval(row: Row, spec: MetricSpec, samples: Samples) -> Interval | None:
-    """Interval of a row's number, over people; None where there is no number."""
+    """Interval of a row's number, over people; None without a number, or with one person."""
     if math.isnan(row.value(spec.name)):
         return None
     if spec.per_sample:
@@ -187,11 +188,14 @@ def interval(row: Row, spec: MetricSpec, samples: Samples) -> Interval | None:
 
 
 def pooled_interval(row: Row, samples: Samples, chosen: Chosen) -> Interval | None:
-    """Interval of the pooled IoU of the chosen samples, averaged over seeds in each resample."""
-    drawn = [
-        samples.draws.ratios(samples.persons, *samples.pooled(record, chosen))
-        for record in row.records
-    ]
+    """Interval of the pooled IoU of the chosen samples, averaged over seeds in each resample.
+
+    None where the samples are of fewer than two people.
+    """
+    sums = [samples.pooled(record, chosen) for record in row.records]
+    if not all(stats.several(samples.persons, bottoms > 0) for _, bottoms in sums):
+        return None
+    drawn = [samples.draws.ratios(samples.persons, *one) for one in sums]
     return stats.percentiles(np.mean(drawn, axis=0))
 
 

@@ -60,7 +60,7 @@ class Facts:
     consumes: tuple[str, ...] = ()
     learned: bool = False
     options: dict[str, Any] = field(default_factory=dict)
-    parameters: int = 0
+    parameters: int | None = None
     macs: int | None = None
     milliseconds: float | None = None
     device: str = ""

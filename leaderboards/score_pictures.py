@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from leaderboards import records
+from leaderboards.empty import NO_LABELS, NO_PARSING, PARSING
 from leaderboards.pictures import read_png
 from leaderboards.records import Bin, ResultTrack, SampleScores, Total
 from metrics import weights
@@ -159,11 +160,12 @@ class PictureScorer:
         truth = None if kept is None else _load(kept)
         scorer = SetScorer(track, self._loaded(track), protocol=rules, truth=truth)
         about: list[_About] = []
-        wanted = 0
+        wanted, labelled = 0, False
         named = f"score {track} {title}"
         for sample in tqdm(self.test, desc=named, unit="sample", leave=False, disable=None):
             if expected(track, sample):
                 wanted += 1
+                labelled = labelled or _is_labelled(sample)
                 if _add(scorer, pictures, sample):
                     about.append((sample.sample_id, sample.person_id, sample.hidden_share))
         made = scorer.finish()
@@ -178,7 +180,7 @@ class PictureScorer:
             totals=records.totals(made.totals) if whole else {},
             bins=records.bins_of(made.bins) if whole else (),
             floor=records.totals(made.floor) if whole else {},
-            empty=dict(made.missing),
+            empty=made.missing | _why_no_parsing(made, pictures, labelled),
             feature_networks=self.networks_of(track),
         )
 
@@ -207,6 +209,18 @@ def _load(path: Path) -> FeatureFile | None:
         return FeatureFile.load(path)
     except MetricsError:
         return None  # they are made again, and replace what is there
+
+
+def _is_labelled(sample: Sample) -> bool:
+    """Whether the parts of the person are known."""
+    return sample.parsing is not None and bool(sample.parsing.any())
+
+
+def _why_no_parsing(made: SetScore, pictures: Pictures, labelled: bool) -> dict[str, str]:
+    """A plainer reason than that of the scorer, who sees one sample at a time."""
+    if PARSING not in made.missing:
+        return {}
+    return {PARSING: NO_PARSING if labelled and pictures.parsing is None else NO_LABELS}
 
 
 def _add(scorer: SetScorer, pictures: Pictures, sample: Sample) -> bool:

@@ -2,7 +2,8 @@
 
 A pair is compared on the same samples, each averaged over the seeds first, by the bootstrap over
 people of `leaderboards.stats`. With many pairs some come out by chance, so every p stands beside
-its value after Holm's correction over all pairs of the matrix.
+its value after Holm's correction over all pairs of the matrix. Two rows that share samples of
+fewer than two people are no pair: nothing is known of chance there.
 """
 
 import csv
@@ -11,7 +12,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from leaderboards.formats import EMPTY, arrow
+from leaderboards.formats import EMPTY, arrow, people
 from leaderboards.markdown import aligned
 from leaderboards.rows import Row
 from leaderboards.stats import LEVEL, Difference
@@ -37,7 +38,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Matrix:
-    """All pairs of the rows that have a number, in the order of the table."""
+    """The rows that have a number, in the order of the table, and the pairs of them."""
 
     table: Table
     spec: MetricSpec
@@ -116,9 +117,12 @@ def to_markdown(matrix: Matrix) -> str:
     spec = matrix.spec
     about = (
         f"{spec.title} {arrow(spec)} of the row minus that of the column, on the same samples, "
-        f"with its {LEVEL:.0%} interval over {matrix.table.people} people; bold where the "
+        f"with its {LEVEL:.0%} interval over {people(matrix.table.people)}; bold where the "
         "interval excludes zero. Of several seeds every sample is averaged first."
     )
+    wanted = len(matrix.rows) * (len(matrix.rows) - 1) // 2
+    if len(matrix.pairs) < wanted:
+        about += f" {EMPTY}: too few people in common to know of chance."
     return "\n\n".join([about, table]) + "\n"
 
 

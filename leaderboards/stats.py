@@ -3,6 +3,9 @@
 Every resample draws as many people as there are, with replacement, and takes all their samples.
 The draws depend on the people and the seed alone, so all methods of a table share them, and what
 two methods find equally hard cancels in their difference.
+
+Fewer than two people have no interval: one, drawn again and again, is always the same, and what
+comes out would have no width and claim to be certain.
 """
 
 import math
@@ -14,6 +17,7 @@ from numpy.typing import NDArray
 
 RESAMPLES = 1000
 LEVEL = 0.95
+LEAST_PEOPLE = 2
 
 Floats = NDArray[np.float64]
 
@@ -96,29 +100,45 @@ def default_resampling(people: Sequence[str]) -> Resampling:
 
 
 def mean_interval(draws: Resampling, persons: Sequence[str], values: Floats) -> Interval | None:
-    """Interval of the mean over samples; nan samples are not counted. None where none is left."""
+    """Interval of the mean over samples; nan samples are not counted.
+
+    None where fewer than two people are.
+    """
+    if not several(persons, ~np.isnan(values)):
+        return None
     return percentiles(draws.means(persons, values))
 
 
 def ratio_interval(
     draws: Resampling, persons: Sequence[str], tops: Floats, bottoms: Floats
 ) -> Interval | None:
-    """Interval of sum(tops) / sum(bottoms), such as pooled IoU."""
+    """Interval of sum(tops) / sum(bottoms), such as pooled IoU; None for fewer than two people."""
+    if not several(persons, bottoms > 0):
+        return None
     return percentiles(draws.ratios(persons, tops, bottoms))
 
 
 def difference(
     draws: Resampling, persons: Sequence[str], first: Floats, second: Floats
 ) -> Difference | None:
-    """Everything about mean(first - second) over samples that both count; None without any."""
+    """Everything about mean(first - second) over samples that both count.
+
+    None where these are of fewer than two people: nothing is known of chance then.
+    """
     gain = first - second
     counted = gain[~np.isnan(gain)]
     drawn = draws.means(persons, gain)
     interval = percentiles(drawn)
-    if interval is None:
+    if interval is None or not several(persons, ~np.isnan(gain)):
         return None
     mean = math.fsum(counted) / len(counted)
     return Difference(mean, interval, two_sided(drawn), len(counted))
+
+
+def several(persons: Sequence[str], counted: NDArray[np.bool_]) -> bool:
+    """Whether the samples that count are of enough people to say how much people differ."""
+    found = {person for person, counts in zip(persons, counted.tolist(), strict=True) if counts}
+    return len(found) >= LEAST_PEOPLE
 
 
 def two_sided(drawn: Floats) -> float:

@@ -4,20 +4,19 @@ import math
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
-
-import numpy as np
 
 from leaderboards import rows as making
 from leaderboards import stats
+from leaderboards.bins import BinValue, binned
+from leaderboards.empty import empty_cells
 from leaderboards.formats import EMPTY as EMPTY
 from leaderboards.formats import arrow as arrow
 from leaderboards.formats import count as count
 from leaderboards.formats import footnotes as footnotes
 from leaderboards.formats import milliseconds as milliseconds
 from leaderboards.formats import number as number
-from leaderboards.records import Record, Total
-from leaderboards.rows import POOLED, Chosen, Row, Samples
+from leaderboards.records import Record
+from leaderboards.rows import Row, Samples
 from leaderboards.stats import Interval
 from metrics import protocol
 from metrics.protocol import HEADLINE, TRACKS, MetricSpec
@@ -29,16 +28,6 @@ TRACK_TITLES = {
 }
 
 
-class BinValue(NamedTuple):
-    """A number of the samples whose visible share is in [low, high); the last bin is closed."""
-
-    low: float
-    high: float
-    value: float
-    n: int
-    interval: Interval | None
-
-
 @dataclass(frozen=True)
 class Table:
     """Rows that may be compared with each other, best first.
@@ -46,7 +35,7 @@ class Table:
     Attributes:
         best: by metric, the keys of the rows that show the best value.
         second: by metric, the keys of the rows that show the next best value.
-        notes: by metric and row key, why a cell is empty.
+        notes: by metric (or column of `COST`) and row key, why a cell is empty.
         samples: the samples behind the rows.
     """
 
@@ -56,6 +45,10 @@ class Table:
     second: dict[str, frozenset[str]]
     notes: dict[tuple[str, str], str]
     samples: Samples = field(repr=False, compare=False)
+    # Every format asks for the same bins, and each is a bootstrap of its own.
+    _bins: dict[tuple[str, str], list[BinValue]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @property
     def first(self) -> Record:
@@ -97,18 +90,9 @@ class Table:
 
     def binned(self, row: Row, metric: str) -> list[BinValue]:
         """A row's metric by tenths of the visible share; bins without a number are left out."""
-        if not row.complete:
-            return []
-        spec = self.spec(metric)
-        places = np.array([protocol.bin_of(share) for share in self.samples.hidden])
-        if not spec.per_sample and spec.name != POOLED:
-            return _stored_bins(row, metric)
-        of = _pooled_bin if spec.name == POOLED else _mean_bin
-        found = [
-            of(self.samples, row, metric, place, places == place)
-            for place in sorted(set(places.tolist()))
-        ]
-        return [value for value in found if not math.isnan(value.value)]
+        if (row.key, metric) not in self._bins:
+            self._bins[row.key, metric] = binned(self.samples, row, self.spec(metric))
+        return self._bins[row.key, metric]
 
 
 def next_spec(specs: Sequence[MetricSpec], metric: str) -> MetricSpec:
@@ -169,8 +153,7 @@ def _table(records: list[Record]) -> Table:
         for row in rows
     ]
     tops = {spec.name: _tops(rows, spec) for spec in specs}
-    cells = [(spec.name, row) for row in rows for spec in specs]
-    notes = {(name, row.key): why for name, row in cells if (why := _why(row, name)) is not None}
+    notes = empty_cells(rows, specs)
     best, second = ({name: top[i] for name, top in tops.items()} for i in (0, 1))
     return Table(track, tuple(ranked), best, second, notes, samples)
 
@@ -206,25 +189,6 @@ def _tops(rows: Sequence[Row], spec: MetricSpec) -> tuple[frozenset[str], frozen
     return best, second
 
 
-def _why(row: Row, metric: str) -> str | None:
-    """Why a cell is empty; None where it holds a number."""
-    if not math.isnan(row.value(metric)):
-        return None
-    reasons = [(r, _why_record(r, metric)) for r in row.records]
-    record, reason = next((r, why) for r, why in reasons if why is not None)
-    return reason if len(row.records) == 1 else f"seed {record.seed}: {reason}"
-
-
-def _why_record(record: Record, metric: str) -> str | None:
-    if record.n_expected == 0:
-        return "no sample of this split knows what is hidden"
-    if not record.complete:
-        return f"only {record.n_scored} of {record.n_expected} samples were scored"
-    if not math.isnan(record.total(metric)):
-        return None
-    return record.empty.get(metric, "not counted on any sample")
-
-
 def _rank(row: Row, rows: Sequence[Row], spec: MetricSpec, samples: Samples) -> int | None:
     if math.isnan(row.value(spec.name)):
         return None
@@ -247,39 +211,3 @@ def compare(first: Row, second: Row, spec: MetricSpec, samples: Samples) -> stat
     """The paired difference of two rows in a per-sample metric, seeds averaged by sample first."""
     scores = [samples.scores(row, spec.name) for row in (first, second)]
     return stats.difference(samples.draws, samples.persons, *scores)
-
-
-def _mean_bin(samples: Samples, row: Row, metric: str, place: int, chosen: Chosen) -> BinValue:
-    scores = np.where(chosen, samples.scores(row, metric), np.nan)
-    counted = scores[~np.isnan(scores)]
-    value = math.fsum(counted) / len(counted) if len(counted) else math.nan
-    between = stats.mean_interval(samples.draws, samples.persons, scores)
-    return BinValue(*_edges(place), value, len(counted), between)
-
-
-def _pooled_bin(samples: Samples, row: Row, metric: str, place: int, chosen: Chosen) -> BinValue:
-    sums = [[part.sum() for part in samples.pooled(record, chosen)] for record in row.records]
-    values = [top / bottom if bottom else math.nan for top, bottom in sums]
-    between = making.pooled_interval(row, samples, chosen)
-    return BinValue(*_edges(place), float(np.mean(values)), int(chosen.sum()), between)
-
-
-def _edges(place: int) -> tuple[float, float]:
-    return place / protocol.BINS, (place + 1) / protocol.BINS
-
-
-def _stored_bins(row: Row, metric: str) -> list[BinValue]:
-    """Bins of numbers of a whole set, which only scoring can make; averaged over the seeds."""
-    found: dict[tuple[float, float], list[Total]] = {}
-    for record in row.records:
-        for one in record.bins:
-            total = one.totals.get(metric)
-            if total is not None and total.value is not None:
-                found.setdefault((one.low, one.high), []).append(total)
-    whole = {edges: made for edges, made in found.items() if len(made) == len(row.records)}
-    return [_averaged_bin(edges, made) for edges, made in sorted(whole.items())]
-
-
-def _averaged_bin(edges: tuple[float, float], totals: list[Total]) -> BinValue:
-    value = math.fsum(total.value or 0.0 for total in totals) / len(totals)
-    return BinValue(*edges, value, totals[0].n, making.averaged(totals))

@@ -1,5 +1,6 @@
 """Results of other programs: scored, put beside ours, verified; and two runs compared."""
 
+import csv
 import json
 import shutil
 from pathlib import Path
@@ -13,6 +14,7 @@ from click.testing import CliRunner, Result
 from hdeocc.cli import main
 from leaderboards.diff import diff
 from leaderboards.folder import Folder
+from leaderboards.foreign import facts_of
 from leaderboards.records import read_record, read_records, write_record
 from leaderboards.verify import verify
 from synth.errors import InputError
@@ -38,6 +40,7 @@ def test_foreign_masks_are_scored_with_intervals(tiny: Path, tmp_path: Path) -> 
     ours = read_record(tiny / "results" / "mask.convex-hull.seed-0.json")
     assert record.totals == ours.totals and record.samples == ours.samples
     assert (record.method, record.milliseconds, record.device) == ("theirs", None, "not measured")
+    assert record.parameters is None and record.macs is None, "nobody said, so it is not 0"
     [line] = [one for one in done.output.splitlines() if one.split()[:1] == ["iou"]]
     assert f"{ours.total('iou'):.4f}" in line and "[0." in line and line.endswith("n 8")
 
@@ -51,6 +54,7 @@ def test_foreign_photos_need_their_masks_on_the_full_track(tiny: Path, tmp_path:
                 "--out", out).exit_code == 0  # fmt: skip
     ours = tiny / "results" / "full.convex-hull+telea-person.seed-0.official.json"
     assert read_record(out).totals == read_record(ours).totals
+    assert read_record(out).consumes == ("image", "initial"), "it reads no true mask"
     done = call("score", photos, data, "--track", "full")
     assert done.exit_code == 2 and "give them with --masks DIR" in done.output
 
@@ -106,13 +110,26 @@ def _foreign(tiny: Path, tmp_path: Path, **options: Any) -> tuple[Path, Path]:
     return theirs, out
 
 
+def _text_of_row(path: Path, title: str) -> tuple[str, str]:
+    text = path.read_text()
+    return text, next(line for line in text.splitlines() if title in line)
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
 def test_a_foreign_result_stands_beside_ours_and_can_be_verified(
     tiny: Path, tmp_path: Path
 ) -> None:
     theirs, out = _foreign(tiny, tmp_path, name="Their hull")
     done = call("leaderboard", "add", out, tiny, "--predictions", theirs)
     assert done.exit_code == 0, done.output
-    assert "Their hull" in (tiny / "leaderboard.md").read_text()
+    page, row = _text_of_row(tiny / "leaderboard.md", "Their hull")
+    assert row.count("– <sup>1</sup>") == 3 and "made these predictions did not say" in page
+    [row] = [r for r in _rows(tiny / "leaderboard.csv") if r["title"] == "Their hull"]
+    assert row["parameters"] == row["macs"] == row["milliseconds"] == ""
     assert verify(tiny).faults == [] and verify(tiny).records == 9
     done = call("leaderboard", "add", out, tiny)
     assert done.exit_code == 2 and "has a result mask.their-hull.seed-0" in done.output
@@ -219,3 +236,23 @@ def test_records_keep_what_predictions_say_of_themselves(tiny: Path, tmp_path: P
     about = json.loads((folder / "predictions.json").read_text())
     assert record.method == "convex-hull" and record.consumes == tuple(about["consumes"])
     assert record.milliseconds == about["milliseconds"] and not record.learned
+    assert record.parameters == 0 and record.macs is None
+
+
+def test_a_pipeline_costs_and_reads_what_both_steps_do(tiny: Path) -> None:
+    place = Folder(tiny)
+    photos = place.predictions("full", "convex-hull+telea-person", 0)
+    hulls = place.predictions("mask", "convex-hull", 0)
+    split = json.loads((photos / "predictions.json").read_text())["fingerprint"]
+    whole = read_record(place.result("full", "convex-hull+telea-person", 0))
+    both = facts_of(photos, "b", split, masks=hulls)
+    assert (both.parameters, both.milliseconds) == (whole.parameters, whole.milliseconds)
+    assert both.consumes == whole.consumes
+    alone = facts_of(photos, "b", split)
+    assert alone.parameters is None and alone.milliseconds is None, "of one step alone"
+
+
+def test_why_nobody_has_a_number_of_parsing(tiny: Path) -> None:
+    # Built-in people are labelled, so it is the method that does not parse.
+    found = read_record(tiny / "results" / "mask.convex-hull.seed-0.json")
+    assert found.empty == {"parsing_miou": "does not parse"}

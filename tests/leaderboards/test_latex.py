@@ -116,3 +116,16 @@ def test_it_compiles(tmp_path: Path) -> None:
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "t.tex"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stdout[-2000:]
+
+
+def test_an_unknown_cost_is_an_empty_cell_with_its_reason() -> None:
+    tables = make_tables([record("a", LOW, parameters=None, macs=None, milliseconds=None)])
+    text = to_latex(tables)
+    row = next(line for line in text.splitlines() if "& A &" in line)
+    assert row.endswith(" & ".join([r"--\textsuperscript{1}"] * 3) + r" \\")
+    assert "did not say." in text and "did not say" not in to_latex(tables, cost=False)
+
+
+def test_one_person_has_no_row_of_intervals() -> None:
+    text = to_latex(make_tables([record("a", LOW, people=["x"] * 8)]), intervals=True)
+    assert r"\scriptsize" not in text and "One person tells nothing of others" in text

@@ -110,3 +110,21 @@ def test_nan_never_reaches_a_file() -> None:
     tables = make_tables([record("a", [0.5, 0.7], totals=lost, samples=samples)])
     assert math.isnan(tables[0].rows[0].value("l1"))
     assert "nan" not in (to_csv(tables) + to_json(tables)).lower()
+
+
+def test_an_unknown_cost_is_an_empty_cell_and_null_with_its_reason() -> None:
+    tables = make_tables([record("a", LOW, parameters=None, macs=None)])
+    (read,) = _read(to_csv(tables))
+    assert read["parameters"] == read["macs"] == ""
+    (row,) = json.loads(to_json(tables))["tables"][0]["rows"]
+    assert row["parameters"] is None and row["macs"] is None
+    assert row["notes"].keys() == {"parameters", "macs"}
+
+
+def test_one_person_has_no_interval_in_any_file() -> None:
+    tables = make_tables([record("a", LOW, people=["x"] * 8)])
+    (read,) = _read(to_csv(tables))
+    assert read["iou"] and read["iou_low"] == read["iou_high"] == ""
+    (row,) = json.loads(to_json(tables))["tables"][0]["rows"]
+    assert row["scores"]["iou"]["low"] is None and row["scores"]["iou"]["value"] is not None
+    assert [(one["low"], one["n"]) for one in row["bins"]["iou"]] == [(None, 8)]

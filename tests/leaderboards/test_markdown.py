@@ -73,3 +73,15 @@ def test_a_partial_run_says_what_is_missing() -> None:
     partial = record("a", [0.99, 0.99], n_expected=8, totals={})
     text = to_markdown(make_tables([partial, record("b", LOW)]))
     assert "only 2 of 8 samples were scored" in text
+
+
+def test_one_person_is_said_and_has_no_interval() -> None:
+    text = to_markdown(make_tables([record("a", LOW, people=["x"] * 8)]))
+    assert "<sub>" not in text and "of 1 people" not in text
+    assert "8 test samples of 1 person" in text and "One person tells nothing of others" in text
+
+
+def test_an_unknown_cost_is_an_empty_cell_with_its_reason() -> None:
+    text = to_markdown(make_tables([record("a", LOW, parameters=None), record("b", HIGH)]))
+    assert "– <sup>1</sup>" in _line(text, "| A ") and "– <sup>" not in _line(text, "| B ")
+    assert "<sup>1</sup> not known: whoever made these predictions did not say." in text

@@ -81,3 +81,12 @@ def test_holm_lies_between_p_and_bonferroni_and_keeps_the_order(ps: list[float])
 
 def test_holm_by_hand() -> None:
     assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+
+
+def test_one_person_makes_no_pair_and_the_matrix_says_why() -> None:
+    made = [record(name, ious, people=["x"] * 8) for name, ious in (("a", LOW), ("b", HIGH))]
+    (table,) = make_tables(made)
+    matrix = significance(table)
+    assert len(matrix.rows) == 2 and matrix.pairs == ()
+    text = to_markdown(matrix)
+    assert "too few people in common" in text and "0.3000" not in text

@@ -75,11 +75,15 @@ def test_nan_is_not_counted() -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 5), st.floats(0, 1)), min_size=1, max_size=30))
-def test_interval_lies_within_the_values(samples: list[tuple[int, float]]) -> None:
+def test_interval_lies_within_the_values_and_one_person_has_none(
+    samples: list[tuple[int, float]],
+) -> None:
     people = [f"p{i}" for i, _ in samples]
     values = np.array([v for _, v in samples])
     interval = stats.mean_interval(_draws(people, resamples=200), people, values)
-    assert interval is not None
+    assert (interval is None) is (len(set(people)) < 2)
+    if interval is None:
+        return
     assert values.min() - 1e-9 <= interval.low <= interval.high <= values.max() + 1e-9
 
 
@@ -150,3 +154,14 @@ def test_no_common_sample_has_no_difference() -> None:
     people = ["a", "b"]
     first, second = np.array([1.0, np.nan]), np.array([np.nan, 1.0])
     assert stats.difference(_draws(people), people, first, second) is None
+
+
+def test_one_person_among_many_says_nothing_of_chance() -> None:
+    # Others are drawn too, but only the samples of one are counted: no width, so no interval.
+    people = ["a", "a", "b"]
+    values, nothing = np.array([0.2, 0.4, np.nan]), np.array([0.1, 0.1, 0.1])
+    draws = _draws(people)
+    assert stats.mean_interval(draws, people, values) is None
+    assert stats.difference(draws, people, values, nothing) is None
+    assert stats.ratio_interval(draws, people, np.ones(3), np.array([2.0, 2.0, 0.0])) is None
+    assert stats.difference(draws, people, nothing + 1, nothing) is not None

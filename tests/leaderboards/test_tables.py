@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leaderboards import stats
-from leaderboards.records import Protocol, Record
+from leaderboards.formats import COST, footnotes
+from leaderboards.records import Protocol, Record, Total
 from leaderboards.tables import Table, count, filtered, make_tables, milliseconds
 from synth.errors import InputError
 from tests.leaderboards.fakes import content_record, data, record
@@ -189,10 +190,40 @@ def test_bins_are_the_means_of_their_samples() -> None:
     assert bins[-1].value == pytest.approx((LOW[0] + LOW[1] + LOW[6]) / 3)
     assert sum(b.n * b.value for b in bins) / 8 == pytest.approx(row.value("iou"))
     for one in bins:
-        assert one.interval is not None and one.interval.low <= one.value <= one.interval.high
+        assert (one.interval is None) is (one.n == 1), "one person has no interval"
+        assert one.interval is None or one.interval.low <= one.value <= one.interval.high
     pooled = table.binned(row, "pooled_iou")
     assert [b.n for b in pooled] == [b.n for b in bins]
+    assert [b.interval is None for b in pooled] == [b.n == 1 for b in bins]
     assert pooled[0].value == pytest.approx((0.32 + 0.3) / 2)
+
+
+def test_a_bin_of_one_person_has_no_interval_however_many_samples_it_holds() -> None:
+    people, hidden = ["x", "x", "x", "y"], [0.31, 0.32, 0.33, 0.75]
+    (table,) = make_tables([record("a", [0.1, 0.2, 0.3, 0.9], people=people, hidden=hidden)])
+    (row,) = table.rows
+    for metric in ("iou", "pooled_iou"):
+        assert [(b.n, b.interval) for b in table.binned(row, metric)] == [(1, None), (3, None)]
+        assert row.intervals[metric].low < row.intervals[metric].high, "two people have one"
+
+
+def test_one_person_gives_neither_intervals_nor_an_order() -> None:
+    made = [record(name, ious, people=["x"] * 8) for name, ious in (("a", LOW), ("b", HIGH))]
+    (table,) = make_tables(made)
+    assert [row.record.method for row in table.rows] == ["b", "a"], (
+        "sorted by the number all the same"
+    )
+    assert _ranks(table) == {"a": 1, "b": 1}
+    assert all(not row.intervals for row in table.rows)
+    (two,) = make_tables([record("a", LOW), record("b", HIGH)])
+    assert _ranks(two) == {"b": 1, "a": 2} and two.rows[0].intervals
+
+
+def test_bins_are_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    (table,) = make_tables([record("a", LOW, hidden=[0.05 * i for i in range(8)])])
+    first = table.binned(table.rows[0], "iou")
+    monkeypatch.setattr("leaderboards.stats.mean_interval", None)
+    assert table.binned(table.rows[0], "iou") == first and first
 
 
 def test_bins_of_a_set_are_those_that_scoring_made() -> None:
@@ -235,6 +266,27 @@ def test_equal_best_values_are_all_best_and_the_next_is_second() -> None:
 def test_repeated_titles_are_told_apart() -> None:
     (table,) = make_tables([record("a", LOW, title="T"), record("b", HIGH, title="T")])
     assert {table.label(row.record) for row in table.rows} == {"T (a)", "T (b)"}
+
+
+def test_a_method_that_does_not_parse_says_so_and_nothing_scary() -> None:
+    parsing = Total(value=0.4, n=8)
+    reason = {"parsing_miou": "no sample has a true and a predicted parsing of a person"}
+    parses = record("a", HIGH)
+    parses = parses.model_copy(update={"totals": parses.totals | {"parsing_miou": parsing}})
+    (table,) = make_tables([parses, record("b", LOW, empty=reason)])
+    assert table.notes == {("parsing_miou", "mask.b.seed-0"): "does not parse"}
+    (without,) = make_tables([record("b", LOW, empty=reason)])
+    assert "parsing_miou" not in {spec.name for spec in without.specs} and not without.notes
+
+
+def test_what_nobody_said_of_the_cost_is_empty_with_its_reason() -> None:
+    silent = record("theirs", LOW, parameters=None, macs=None, milliseconds=None)
+    floor = record("floor", HIGH, parameters=0, macs=None)
+    (table,) = make_tables([silent, floor])
+    assert {name for name, key in table.notes if key == silent.key} == {*COST}
+    assert not any(key == floor.key for _, key in table.notes), "no network, no multiply-adds"
+    assert "did not say" in table.notes["parameters", silent.key]
+    assert footnotes(table) == {} and len(footnotes(table, cost=True)) == 1
 
 
 def test_an_unfit_record_without_samples_has_a_reason() -> None:
