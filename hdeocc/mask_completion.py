@@ -90,23 +90,28 @@ class MaskOutput(NamedTuple):
 
 
 class ParsingHead(nn.Module):
-    """Hourglass features -> parsing logits (B, 20, H, W) and features for the mask head."""
+    """Hourglass features -> parsing logits (B, 20, H, W) and features for the mask head.
+
+    Where `logits` was set to None (see `hdeocc.fast`) there are only the features.
+    """
 
     def __init__(self, inputs: int, config: MaskCompletionConfig) -> None:
         super().__init__()
         self.block = ResBlock(inputs, HEAD_CHANNELS)
         hidden = [conv3x3(HEAD_CHANNELS, HEAD_CHANNELS), nn.ReLU(inplace=True)]
         last = conv3x3(HEAD_CHANNELS, PARSING_CLASSES)
-        self.logits = nn.Sequential(*(hidden if config.parsing_convs == 2 else []), last)
+        self.logits: nn.Module | None = nn.Sequential(
+            *(hidden if config.parsing_convs == 2 else []), last
+        )
         self.excite = SqueezeExcite(HEAD_CHANNELS, config.se_reduction) if config.se else None
         self.detach = config.detach
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor) -> tuple[Tensor | None, Tensor]:
         features = F.relu(self.block(x))
         helped = features.detach() if self.detach else features
         if self.excite is not None:
             helped = self.excite(helped)
-        return self.logits(features), helped
+        return None if self.logits is None else self.logits(features), helped
 
 
 def _mask_head(inputs: int, hidden: int) -> nn.Sequential:
