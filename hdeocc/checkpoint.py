@@ -26,7 +26,7 @@ def save_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
 
 
 def load_tensors(path: Path) -> dict[str, Tensor]:
-    """Named tensors of a safetensors file.
+    """Named tensors of a safetensors file; those kept in half precision become float32.
 
     Raises:
         InputError: missing file, or not a safetensors file.
@@ -34,11 +34,15 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise InputError(f"{path}: no such weights; train the method first")
     try:
-        return load_file(path)
+        return {name: _full(tensor) for name, tensor in load_file(path).items()}
     except SafetensorError as error:
         raise InputError(
             f"{path}: not a safetensors file ({error}); train again or restore it"
         ) from None
+
+
+def _full(tensor: Tensor) -> Tensor:
+    return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
 
 
 def save_state(workdir: Path, step: int, tensors: dict[str, Tensor], optimisers: list[Any]) -> None:

@@ -8,7 +8,7 @@ import click
 from leaderboards.cli import WIDE
 
 if TYPE_CHECKING:
-    from leaderboards.fit import Fitted
+    from hdeocc.fitted import Fitted
     from leaderboards.records import Record
 
 folder = click.Path(path_type=Path)
@@ -57,8 +57,8 @@ def predict(
 
 
 def _fitted(model: str, method: str | None, seed: int) -> "Fitted":
+    from hdeocc.fitted import load_fitted, unfitted
     from hdeocc.method import entries
-    from leaderboards.fit import load_fitted, unfitted
     from leaderboards.folder import Folder
 
     path = Path(model)

@@ -10,19 +10,22 @@ results/TRACK.METHOD.seed-0.json        one record a result; .official.json by t
 leaderboard.{html,md,csv,tex,json}, contact-sheet.png
 """
 
-import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from hdeocc.folders import digest, file_digests, new_folder, read_json, take_place
 from leaderboards.benchmark import Benchmark
 from synth.atomic import clean_leftovers, temporaries, write_text
 from synth.errors import InputError
+
+__all__ = [
+    "Claim", "Folder", "claim", "digest", "file_digests", "new_folder", "opened", "read_claim",
+    "read_json", "resumed_folder",
+]  # fmt: skip
 
 MARKER = "bench.json"
 PART = "part.txt"
@@ -177,20 +180,6 @@ def opened(root: Path) -> Folder:
 
 
 @contextmanager
-def new_folder(final: Path) -> Iterator[Path]:
-    """A temporary sibling of ``final`` that takes its place when the block ends without error."""
-    temporary = final.with_name(f".{final.name}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    try:
-        yield temporary
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
-    _take_place(temporary, final)
-
-
-@contextmanager
 def resumed_folder(final: Path, key: str, again: bool = False) -> Iterator[Path]:
     """As :func:`new_folder`, but what an interrupted block left is there again.
 
@@ -207,42 +196,4 @@ def resumed_folder(final: Path, key: str, again: bool = False) -> Iterator[Path]
     clean_leftovers(temporaries(unfinished), alone=True)
     yield unfinished
     marker.unlink()
-    _take_place(unfinished, final)
-
-
-def _take_place(temporary: Path, final: Path) -> None:
-    if final.exists():
-        old = final.with_name(f".{final.name}.old")
-        shutil.rmtree(old, ignore_errors=True)
-        os.replace(final, old)
-        os.replace(temporary, final)
-        shutil.rmtree(old)
-    else:
-        os.replace(temporary, final)
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a file.
-
-    Raises:
-        InputError: unreadable, not JSON, or not an object.
-    """
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not readable JSON ({error}); remove it and run again") from None
-    if not isinstance(value, dict):
-        raise InputError(f"{path}: not a JSON object; remove it and run again")
-    return value
-
-
-def digest(value: object) -> str:
-    """SHA-256 of a JSON-able value, in hexadecimal."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return hashlib.sha256(text.encode("ascii")).hexdigest()
-
-
-def file_digests(folder: Path) -> dict[str, str]:
-    """SHA-256 of every safetensors file of a folder, by name."""
-    files = sorted(folder.glob("*.safetensors"))
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    take_place(unfinished, final)

@@ -1,0 +1,227 @@
+"""A fitted method as a folder: weights, and fitted.json with what they are and depend on.
+
+fitted.json holds ``method`` ("track.name"), for a variant ``base`` and ``options``, ``preset``, the
+budget, the fingerprints of the data, the keys of the methods it builds on, and the SHA-256 of the
+weight files. ``key`` is the digest of all that the weights depend on.
+"""
+
+import dataclasses
+import json
+import logging
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import torch
+
+from hdeocc import checkpoint
+from hdeocc.folders import digest, file_digests, new_folder, read_json
+from hdeocc.learned import Learned
+from hdeocc.method import PRESETS, Budget, FitData, Method, Preset, entries, method_class
+from synth.atomic import write_text
+from synth.errors import InputError
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+FITTED = "fitted.json"
+About = dict[str, object]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A method that can predict.
+
+    Attributes:
+        name: of the row, such as "two-stage" or that of a variant.
+        key: digest of everything its weights depend on.
+        seconds: how long fitting took; None for methods that learn nothing.
+        weights: SHA-256 of the weight files, by name.
+        seed, budget: what it was fitted with; None for methods that learn nothing.
+    """
+
+    method: Method
+    name: str
+    key: str
+    seconds: float | None
+    weights: dict[str, str]
+    seed: int = 0
+    budget: dict[str, Any] | None = None
+
+
+class Fingerprinted(Protocol):
+    """Samples that say what they are."""
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) over what they depend on."""
+        ...
+
+
+def describe(
+    method: Method,
+    key: str,
+    budget: Budget,
+    train: Fingerprinted,
+    val: Fingerprinted,
+    upstream: Mapping[str, Fitted],
+    base: str | None = None,
+) -> About:
+    """What the weights of "track.name" depend on; what learns nothing, on no data and budget.
+
+    ``base`` is the registered method that a variant changes.
+    """
+    kind = type(method)
+    about: About = {
+        "method": key,
+        "class": f"{kind.__module__}:{kind.__qualname__}",
+        "preset": method.preset,
+    }
+    if method.learned:
+        about |= {
+            "budget": dataclasses.asdict(budget),
+            "train": train.fingerprint,
+            "val": val.fingerprint,
+            "upstream": {name: fitted.key for name, fitted in sorted(upstream.items())},
+        }
+    return about if base is None else about | {"base": base, "options": method.options}
+
+
+def fit_into(
+    folder: Path, method: Method, about: About, data: FitData, budget: Budget, fabric: "Fabric"
+) -> None:
+    """Fit a method and leave it in ``folder``, whole or not at all.
+
+    With ``data.workdir`` an interrupted training of the same ``about`` goes on, its seconds too;
+    that of another is started anew. On several processes the first one writes.
+    """
+    workdir = data.workdir
+    key = digest(about)
+    if workdir is not None and fabric.is_global_zero:
+        _same_training_or_none(workdir, key)
+    fabric.barrier()
+    started = time.perf_counter()
+    before = _seconds_before(workdir)
+    try:
+        method.fit(data, budget, fabric)
+    finally:
+        seconds = before + time.perf_counter() - started
+        if workdir is not None and workdir.is_dir() and fabric.is_global_zero:
+            write_text(workdir / "seconds.json", json.dumps({"seconds": seconds}))
+    if fabric.is_global_zero:
+        _save(folder, method, {"key": key, **about}, seconds)
+        if workdir is not None:
+            checkpoint.clear_states(workdir)
+    fabric.barrier()
+
+
+def _save(folder: Path, method: Method, about: About, seconds: float) -> None:
+    with new_folder(folder) as unfinished:
+        method.save(unfinished)
+        about = about | {"weights_sha256": file_digests(unfinished)}
+        about |= {"seconds": seconds if method.learned else None, "title": method.title}
+        write_text(unfinished / FITTED, json.dumps(about, indent=1) + "\n")
+
+
+def _same_training_or_none(workdir: Path, key: str) -> None:
+    """Go on with an interrupted training only if it is the very same one."""
+    marker = workdir / "training.json"
+    if not (marker.is_file() and read_json(marker).get("key") == key):
+        shutil.rmtree(workdir, ignore_errors=True)
+    write_text(marker, json.dumps({"key": key}))
+
+
+def _seconds_before(workdir: Path | None) -> float:
+    if workdir is None or not (workdir / "seconds.json").is_file():
+        return 0.0
+    return _number(read_json(workdir / "seconds.json").get("seconds")) or 0.0
+
+
+def is_fitted(folder: Path, key: str) -> bool:
+    """Whether a folder holds the method whose weights depend on what ``key`` stands for."""
+    path = folder / FITTED
+    return path.is_file() and read_json(path).get("key") == key
+
+
+def load_fitted(folder: Path) -> Fitted:
+    """The method that an earlier fit left in a folder, ready to predict.
+
+    Raises:
+        InputError: no such folder, a method that is not installed, or changed weights.
+    """
+    path = folder / FITTED
+    if not path.is_file():
+        raise InputError(
+            f"{folder}: holds no fitted method (no {FITTED}); give MODEL/mask or MODEL/content of "
+            "hdeocc train, or OUT/models/TRACK.NAME/seed-N of hdeocc bench run"
+        )
+    about = read_json(path)
+    track, _, base = str(about.get("base", about.get("method"))).partition(".")
+    preset, title = about.get("preset"), about.get("title")
+    if f"{track}.{base}" not in entries() or preset not in PRESETS or not about.get("key"):
+        raise InputError(
+            f"{path}: names method {track}.{base} at preset {preset}, which is "
+            "not installed here; install the package it belongs to or fit again"
+        )
+    kind = method_class(track, base)
+    known: Preset = preset
+    method = kind.variant(known, about.get("options", {}), title if about.get("options") else None)
+    return restored(method, folder)
+
+
+def restored(method: Method, folder: Path) -> Fitted:
+    """The unfitted method with the weights of a folder, on the accelerator if there is one.
+
+    Raises:
+        InputError: the weights are missing, not those that were fitted, or of another network.
+    """
+    about = read_json(folder / FITTED)
+    weights = file_digests(folder)
+    if weights != about.get("weights_sha256"):
+        raise InputError(
+            f"{folder}: the weights are not those that were fitted; remove the folder and run again"
+        )
+    method.load(folder)
+    if isinstance(method, Learned) and torch.cuda.is_available():
+        method.nets.to("cuda")
+    name = str(about.get("method", "")).partition(".")[2]
+    budget = about.get("budget")
+    seed = budget.get("seed", 0) if isinstance(budget, dict) else 0
+    seconds = _number(about.get("seconds"))
+    return Fitted(method, name, str(about["key"]), seconds, weights, seed, budget)
+
+
+def unfitted(key: str, preset: Preset) -> Fitted:
+    """A registered method that learns nothing, by "track.name".
+
+    Raises:
+        InputError: no such method, or one that has to learn first.
+    """
+    track, _, name = key.partition(".")
+    method = method_class(track, name)(preset)
+    if method.learned:
+        raise InputError(f"{key}: has to be fitted first; give the folder of a fitted one")
+    return Fitted(method, name, digest({"method": key, "preset": preset}), None, {})
+
+
+def make_fabric(budget: Budget) -> "Fabric":
+    """One device: an accelerator where there is one."""
+    from lightning_fabric import Fabric
+
+    # Fabric announces its precision on every start; the records keep it anyway.
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+    return Fabric(accelerator="auto", devices=1, precision=budget.precision)
+
+
+def device_of(method: Method) -> torch.device:
+    """Where a method computes; those without networks compute on the CPU."""
+    if not isinstance(method, Learned):
+        return torch.device("cpu")
+    return next(method.nets.generator.parameters()).device
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) else None
