@@ -36,9 +36,12 @@ class ContentRecoveryConfig:
     pga_scaled: divide the relation by the square root of its depth.
     residual: add attention through a gate that starts at zero.
     mask_after_pga: what counts as known behind an attention block: every pixel ("ones"), the
-        person too ("amodal"), or no more than before ("keep", released code).
+        person too ("amodal"), or no more than before ("keep", released code). It has a say only
+        with per_channel_masks=False, see there.
     per_channel_masks: only the image channels are unknown in the hole; False blanks the
-        visibility and the amodal mask there too (released code).
+        visibility and the amodal mask there too (released code). By NVIDIA's rule a window counts
+        as known when any of its channels is, and these two masks are known everywhere: so with
+        True nothing is unknown behind the first convolution.
     window_normalisation: NVIDIA's rule; False is the released code's.
     output: "tanh", or "clamp" (in eval mode only, so that training keeps its gradient).
     start: what the output is a correction of: mid-grey ("grey", the paper), or the visible

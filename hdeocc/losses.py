@@ -135,6 +135,9 @@ def correlation_loss(found: Tensor, wanted: Tensor, size: int = 32) -> Tensor:
 def parsing_cross_entropy(logits: Tensor, labels: Tensor, has_parsing: Tensor) -> Tensor:
     """Mean cross-entropy over the samples that have labels; exactly 0 when none has.
 
+    Under data parallelism the mean is over the samples of one process: the average of the
+    processes' gradients is that of one large batch only where each has as many labelled samples.
+
     logits (B, 20, H, W); labels (B, H, W) long, of any value where has_parsing (B,) is False.
     """
     labels = torch.where(has_parsing[:, None, None], labels, 0)

@@ -151,6 +151,25 @@ def test_values_attended_into_an_open_hole_survive_only_if_it_counts_as_known() 
     assert known["ones"] == known["amodal"] == 1 and known["keep"] < 0.1
 
 
+@pytest.mark.parametrize("per_channel", [True, False])
+def test_masks_that_are_known_everywhere_leave_no_hole_behind_the_first_convolution(
+    per_channel: bool,
+) -> None:
+    """So that rules for the hole behind attention matter only without masks of each channel."""
+    image, modal, amodal, parsing = inputs(1, 64)
+    modal, amodal = torch.zeros_like(modal), torch.ones_like(amodal)
+    modal[..., :4, :] = 1
+    settings = replace(SMALL, per_channel_masks=per_channel, pga_positions=("enc1",))
+    made = []
+    for rule in ("ones", "keep"):
+        net = build(replace(settings, mask_after_pga=rule)).eval()
+        _, mask = net.encoder[0](net._input(image, hole_of(modal, amodal), amodal))
+        assert bool(mask.all()) == per_channel
+        with torch.no_grad():
+            made.append(net(image, modal, amodal, parsing).recon)
+    assert torch.equal(*made) == per_channel
+
+
 def test_attention_starts_as_identity_but_hides_what_is_unknown() -> None:
     with_pga, without = build(), build(replace(SMALL, pga_positions=()))
     without.load_state_dict(with_pga.state_dict(), strict=False)
