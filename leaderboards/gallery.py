@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from leaderboards import overlay
+from leaderboards import overlay, scored_photo
 from leaderboards.folder import Folder
 from leaderboards.pictures import Picture, read_png
 from leaderboards.records import Record
@@ -107,7 +107,7 @@ def strips(table: Table, folder: Folder, samples: Sequence[Sample], side: int) -
             continue
         methods = _method_shots(table, folder, sample, side)
         if methods:
-            shots = (_input(table.track, sample, side), *methods, _truth(table.track, sample, side))
+            shots = (_input(table.track, sample, side), *methods, _truth(table, sample, side))
             yield Strip(sample.sample_id, sample.hidden_share, shots)
 
 
@@ -116,10 +116,11 @@ def _input(track: str, sample: Sample, side: int) -> Shot:
     return Shot("Input", draw(sample, side), kind="input")
 
 
-def _truth(track: str, sample: Sample, side: int) -> Shot:
-    if track == "mask":
+def _truth(table: Table, sample: Sample, side: int) -> Shot:
+    if table.track == "mask":
         return Shot("Truth", overlay.true_mask_picture(sample, side), kind="truth")
-    return Shot("Truth", overlay.enlarged(overlay.reference(sample), side), kind="truth")
+    photo = scored_photo.reference(table.track, table.first.protocol, sample)
+    return Shot("Truth", overlay.enlarged(photo, side), kind="truth")
 
 
 def _method_shots(table: Table, folder: Folder, sample: Sample, side: int) -> list[Shot]:
@@ -155,10 +156,9 @@ def _caption(track: str, scores: dict[str, float]) -> str:
 
 
 def _picture(record: Record, folder: Folder, sample: Sample, side: int) -> Picture | None:
-    path = folder.predictions(record.track, record.method, record.seed)
-    path = path / f"{sample.sample_id}.png"
     if record.track == "mask":
-        mask = read_png(path, sample.amodal.shape)
+        path = folder.predictions("mask", record.method, record.seed)
+        mask = read_png(path / f"{sample.sample_id}.png", sample.amodal.shape)
         return None if mask is None else overlay.mask_picture(sample, mask, side)
-    photo = read_png(path, sample.image.shape)
+    photo = scored_photo.recovered(record, folder, sample)
     return None if photo is None else overlay.enlarged(photo, side)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leaderboards.pictures import Picture
-from metrics.protocol import binarise, paste
+from metrics.protocol import binarise
 from synth.sample import Sample
 
 # Told apart by colour-blind readers as well (after Okabe and Ito), and by their lightness.
@@ -100,12 +100,6 @@ def initial_picture(sample: Sample, side: int) -> Picture:
 def hole_picture(sample: Sample, side: int) -> Picture:
     """The input of the content track: the photo with the outline of the hidden part."""
     return _outlined(enlarged(sample.image, side), _enlarged_mask(sample.invisible, side))
-
-
-def reference(sample: Sample) -> Picture:
-    """What the content tracks are scored against: the truth in the hole, the input elsewhere."""
-    assert sample.clean is not None, "without the photo behind the occluder there is no reference"
-    return paste(sample.clean, sample.image, sample.invisible)
 
 
 def _dimmed(photo: Picture, kept: Mask) -> NDArray[np.float32]:

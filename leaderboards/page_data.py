@@ -28,6 +28,18 @@ def row_keys(table: Table) -> list[str]:
     return keys
 
 
+def pictures_of(table: Table) -> str:
+    """Under which name the page keeps the pictures of a table: track, and rules other than ours.
+
+    Masks look the same by all rules.
+    """
+    rules = table.first.protocol
+    if table.track == "mask":
+        return table.track
+    named = [table.track, *([rules.name] if rules.name != "strict" else [])]
+    return ".".join([*named, *([f"band-{rules.border_band}"] if rules.border_band else [])])
+
+
 def table_data(table: Table, name: str, cases: Cases) -> dict[str, Any]:
     """One table for the script, JSON-able; ``cases`` are the samples with pictures."""
     specs = table.specs
@@ -36,6 +48,7 @@ def table_data(table: Table, name: str, cases: Cases) -> dict[str, Any]:
     return {
         "id": name,
         "track": table.track,
+        "pictures": pictures_of(table),
         "headline": table.headline,
         "second": SECOND[table.track],
         "n": table.first.n_expected,

@@ -15,12 +15,13 @@ from typing import Any
 import cv2
 import numpy as np
 
-from leaderboards import overlay
+from leaderboards import overlay, scored_photo
 from leaderboards.folder import Folder
 from leaderboards.overlay import Mask, enlarged
-from leaderboards.page_data import row_keys
+from leaderboards.page_data import pictures_of, row_keys
 from leaderboards.pictures import Picture, encode_indexed, encode_webp, read_png
-from leaderboards.records import Record
+from leaderboards.records import Protocol, Record
+from leaderboards.score_pictures import expected
 from leaderboards.tables import Table
 from synth.sample import Sample
 
@@ -71,13 +72,13 @@ def draw_pictures(shown: Sequence[Table], folder: Folder, samples: Sequence[Samp
 
 
 class _Artist:
-    """Draws the chunks; tables of one track (two protocols) share their pictures."""
+    """Draws the chunks; photos by the rules of each protocol, masks once for all of them."""
 
     def __init__(self, shown: Sequence[Table], folder: Folder) -> None:
         self.folder = folder
         self.rows: dict[str, dict[str, Record]] = {}
         for table in shown:
-            known = self.rows.setdefault(table.track, {})
+            known = self.rows.setdefault(pictures_of(table), {})
             for key, row in zip(row_keys(table), table.rows, strict=True):
                 known.setdefault(key, row.record)
 
@@ -94,37 +95,36 @@ class _Artist:
         side = min(step.side, sample.image.shape[0])
         photo = encode_webp(enlarged(sample.image, side), step.quality)
         tracks = {
-            track: self._track(track, records, sample, step)
-            for track, records in self.rows.items()
-            if track == "mask" or sample.clean is not None
+            name: self._methods(records, sample, step)
+            for name, records in self.rows.items()
+            if expected(next(iter(records.values())).track, sample)
         }
         content = {"photo": _text(photo), "tracks": tracks}
         return Chunk(sample.sample_id, json.dumps(content, separators=(",", ":")))
 
-    def _track(
-        self, track: str, records: dict[str, Record], sample: Sample, step: Step
-    ) -> dict[str, Any]:
-        methods = {k: self._method(r, sample, step) for k, r in records.items()}
-        outlined = sample.invisible if track == "content" else overlay.binarise(sample.initial)
+    def _methods(self, records: dict[str, Record], sample: Sample, step: Step) -> dict[str, Any]:
+        methods = {key: self._method(record, sample, step) for key, record in records.items()}
+        first = next(iter(records.values()))
+        by_initial = first.track != "content"
+        outlined = overlay.binarise(sample.initial) if by_initial else sample.invisible
         return {
             "input": _overlay(overlay.outline_layer(outlined, step.side)),
-            "truth": _truth(track, sample, step),
+            "truth": _truth(first.track, first.protocol, sample, step),
             "methods": {key: patch for key, patch in methods.items() if patch is not None},
         }
 
     def _method(self, record: Record, sample: Sample, step: Step) -> list[Any] | None:
-        path = self.folder.predictions(record.track, record.method, record.seed)
-        path = path / f"{sample.sample_id}.png"
         if record.track == "mask":
-            mask = read_png(path, sample.amodal.shape)
+            path = self.folder.predictions("mask", record.method, record.seed)
+            mask = read_png(path / f"{sample.sample_id}.png", sample.amodal.shape)
             return None if mask is None else _overlay(overlay.mask_layer(sample, mask, step.side))
-        photo = read_png(path, sample.image.shape)
+        photo = scored_photo.recovered(record, self.folder, sample)
         return None if photo is None else _patch(photo, sample.image, step)
 
 
-def _truth(track: str, sample: Sample, step: Step) -> list[Any]:
+def _truth(track: str, rules: Protocol, sample: Sample, step: Step) -> list[Any]:
     if track != "mask":
-        return _patch(overlay.reference(sample), sample.image, step)
+        return _patch(scored_photo.reference(track, rules, sample), sample.image, step)
     true = sample.amodal.astype(np.uint8) * np.uint8(255)
     return _overlay(overlay.mask_layer(sample, true, step.side))
 

@@ -82,8 +82,8 @@ def expected(track: str, sample: Sample) -> bool:
     return track == "mask" or sample.clean is not None
 
 
-def truth_of(sample: Sample, track: str) -> Truth:
-    """What the sample is scored against."""
+def truth_of(sample: Sample, track: str, *, parts: bool = True) -> Truth:
+    """What the sample is scored against; ``parts``: by part of the body, too."""
     photos = track != "mask"
     return Truth(
         sample_id=sample.sample_id,
@@ -95,7 +95,7 @@ def truth_of(sample: Sample, track: str) -> Truth:
         image=sample.image if photos else None,
         clean=sample.clean if photos else None,
         parsing=sample.parsing,
-        parts=_parts(sample.parsing),
+        parts=_parts(sample.parsing) if parts else {},
     )
 
 
