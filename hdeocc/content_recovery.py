@@ -136,7 +136,7 @@ class Level(nn.Module):
         self.norm = nn.BatchNorm2d(channels) if norm else nn.Identity()
         self.act = nn.LeakyReLU(slope, inplace=True) if slope else nn.ReLU(inplace=True)
 
-    def forward(self, x: Known) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Known) -> tuple[Tensor, Tensor | None]:
         values, mask = self.conv(x)
         return self.act(self.norm(values)), mask
 
@@ -199,12 +199,16 @@ class ContentRecovery(nn.Module):
         mask_known = None if self.config.per_channel_masks else visible
         return join([known_where(erased, visible), known_where(masks, mask_known)])
 
-    def _attend(self, place: str, x: Tensor, mask: Tensor, parts: tuple[Tensor, Tensor]) -> Known:
+    def _attend(
+        self, place: str, x: Tensor, mask: Tensor | None, parts: tuple[Tensor, Tensor]
+    ) -> Known:
         """Zero the unknown, then attend where a block stands, and widen what counts as known."""
+        if self.config.per_channel_masks:
+            mask = None  # every window holds something known, see the configuration
         if place not in self.attention:
             return known_where(x, mask)
-        x = self.attention[place](x * mask.to(x.dtype), *parts)
-        if self.config.mask_after_pga == "ones":
+        x = self.attention[place](known_where(x, mask).values, *parts)
+        if mask is None or self.config.mask_after_pga == "ones":
             return known_where(x, None)
         if self.config.mask_after_pga == "amodal":
             person = F.interpolate(parts[1].sum(dim=1, keepdim=True), x.shape[-2:], mode="nearest")

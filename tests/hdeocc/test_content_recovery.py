@@ -140,14 +140,15 @@ def test_values_attended_into_an_open_hole_survive_only_if_it_counts_as_known() 
     modal[..., :4, :] = 1
     known = {}
     for rule in ("ones", "amodal", "keep"):
-        net = build(replace(SMALL, pga_positions=("enc2",), mask_after_pga=rule)).eval()
+        config = replace(SMALL, per_channel_masks=False, pga_positions=("enc2",))
+        net = build(replace(config, mask_after_pga=rule)).eval()
         values = net._input(image, hole_of(modal, amodal), amodal)
         x, mask = net.encoder[0](values)
         mask = torch.zeros_like(mask)
         mask[..., :2, :] = 1
         x = torch.ones_like(x[:, :1]).expand(-1, 16, -1, -1).contiguous()
         parts = (parsing[:, 1:] * 0, torch.ones_like(parsing[:, 1:]) / 19)
-        known[rule] = net._attend("enc2", x, mask, parts).known.mean().item() / 16
+        known[rule] = net._attend("enc2", x, mask, parts).counts().mean().item() / 16
     assert known["ones"] == known["amodal"] == 1 and known["keep"] < 0.1
 
 

@@ -65,7 +65,9 @@ def test_a_fully_known_map_is_an_ordinary_convolution_inside() -> None:
     out, mask = conv(known_where(x, None))
     plain = F.conv2d(x, conv.conv.weight, padding=1)
     assert torch.allclose(out[..., 1:-1, 1:-1], plain[..., 1:-1, 1:-1], atol=1e-6)
-    assert (mask == 1).all()
+    assert mask is None
+    known, everywhere = conv(known_where(x, torch.ones(1, 1, 10, 10)))
+    assert torch.equal(known, out) and bool(everywhere.all())
 
 
 def test_released_normalisation_is_smaller_by_the_window_size() -> None:
@@ -93,12 +95,16 @@ def test_upsampling_and_joining_keep_count() -> None:
     right = known_where(torch.ones(1, 2, 4, 4), None)
     both = join([upsample(left, (4, 4)), right])
     per_pixel = (both.values != 0).sum(dim=1, keepdim=True).float()
-    assert torch.equal(both.known, per_pixel)
+    assert both.known is not None and torch.equal(both.known, per_pixel)
+    full = join([upsample(right, (8, 8)), known_where(torch.ones(1, 3, 8, 8), None)])
+    assert full.known is None and torch.equal(full.counts(), torch.full((1, 1, 8, 8), 5.0))
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
 def test_autocast_keeps_the_type_of_the_convolution(dtype: torch.dtype) -> None:
     conv = PartialConv2d(3, 4, 3, bias=True)
     with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
-        out, mask = conv(known_where(torch.randn(1, 3, 8, 8), None))
-    assert out.dtype == dtype and mask.dtype == torch.float32
+        for known in (None, torch.ones(1, 1, 8, 8)):
+            out, mask = conv(known_where(torch.randn(1, 3, 8, 8), known))
+            assert out.dtype == dtype
+            assert mask is None or mask.dtype == torch.float32
