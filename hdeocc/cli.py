@@ -15,6 +15,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "synth": ("synth.cli:synth", "Build, preview and check data sets of occluded people."),
     "bench": ("leaderboards.cli:bench", "Fit, predict and score the methods of a benchmark."),
     "predict": ("leaderboards.cli_predict:predict", "Predict a data set with a fitted method."),
+    "deocclude": ("hdeocc.deocclude_cli:deocclude", "Complete the people of a photo."),
     "score": ("leaderboards.cli_predict:score", "Score predictions of any program."),
     "leaderboard": (
         "leaderboards.cli_leaderboard:leaderboard",

@@ -1,0 +1,277 @@
+"""A photo and the visible part of a person in, the whole person out.
+
+The person is looked at in square crops whose place comes from the given mask and from what stage 1
+makes of it, never from a truth: a first, wide look finds where the whole person may be, the second
+frames that as the training data frame a person. Stage 2 paints the hidden part, which is enlarged
+into the photo. Every pixel of the photo outside the hidden part stays as it is.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from hdeocc import crops
+from hdeocc.batch import Batch
+from hdeocc.crops import Box, Square
+from hdeocc.learned import Learned
+from hdeocc.method import Method, Preset
+from hdeocc.model_folder import load_pair
+from synth.errors import InputError
+from synth.sources.crop import fill_labels
+
+# Pixels of the square crops that each preset is made for.
+SIZES: dict[Preset, int] = {"quick": 64, "small": 128, "full": 256}
+# What can be known of a photo in which only the visible part of a person is marked.
+KNOWN = {"mask": {"image", "initial"}, "content": {"image", "initial", "modal", "amodal"}}
+# Sides of the first look, in those of the rule: with half a person hidden, all of it fits.
+WIDE = 1.5
+HALF = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class WholePerson:
+    """One person of a photo of H x W pixels, with what is hidden; all in the photo's coordinates.
+
+    Attributes:
+        modal: the visible part as it was given, (H, W) bool.
+        amodal: the whole person as far as it lies in the photo, (H, W) bool; contains ``modal``.
+        probability: of being the person by stage 1, (H, W) float32 in [0, 1].
+        parsing: LIP-20 label of every pixel of ``amodal``, (H, W) uint8, 0 outside; None where
+            the mask method does not parse.
+        recovered: the photo with the hidden part painted, (H, W, 3) uint8 RGB; equal to the photo
+            wherever ``invisible`` is False.
+        square: the crop that stages 1 and 2 saw last.
+        beyond: share of the whole person that stage 1 sees beyond the edges of the photo and that
+            is cut off, in [0, 1].
+    """
+
+    modal: np.ndarray
+    amodal: np.ndarray
+    probability: np.ndarray
+    parsing: np.ndarray | None
+    recovered: np.ndarray
+    square: Square
+    beyond: float
+
+    @property
+    def invisible(self) -> np.ndarray:
+        """The hidden part, (H, W) bool."""
+        return np.asarray(self.amodal & ~self.modal)
+
+    @property
+    def hidden_share(self) -> float:
+        """Hidden area over whole area within the photo, in [0, 1)."""
+        return 1 - float(self.modal.sum()) / float(self.amodal.sum())
+
+    @property
+    def box(self) -> Box:
+        """Box (left, top, width, height) of ``amodal``."""
+        return crops.person_box(self.amodal)
+
+    @property
+    def cutout(self) -> np.ndarray:
+        """The whole person alone, (h, w, 4) uint8 RGBA of the size of ``box``; black outside."""
+        left, top, width, height = self.box
+        here = slice(top, top + height), slice(left, left + width)
+        inside = self.amodal[here][..., None]
+        return np.concatenate([self.recovered[here] * inside, inside * np.uint8(255)], axis=2)
+
+
+class Deoccluder:
+    """Both stages, applied to photos of any size.
+
+    Args:
+        mask, content: fitted methods of the two tracks that need no more than a photo tells.
+        device: where the networks compute, as "cpu" or "cuda"; None leaves them where they are.
+
+    Raises:
+        InputError: a method of the wrong track, or one that needs what nobody knows of a photo.
+    """
+
+    def __init__(
+        self, mask: Method, content: Method, device: torch.device | str | None = None
+    ) -> None:
+        self.mask = _usable(mask, "mask")
+        self.content = _usable(content, "content")
+        for method in (mask, content):
+            if device is not None and isinstance(method, Learned):
+                method.nets.to(device)
+
+    @classmethod
+    def from_pretrained(
+        cls, where: str | Path | None = None, device: torch.device | str | None = None
+    ) -> "Deoccluder":
+        """Both stages of a trained model; see ``hdeocc.model_folder`` for what a model is.
+
+        Args:
+            where: a folder, or "owner/name" on the Hugging Face hub; None is the built-in model.
+            device: as for the class; None takes an accelerator where there is one.
+
+        Raises:
+            InputError: no such model, or one that is damaged or does not fit.
+        """
+        pair = load_pair(where)
+        return cls(pair.mask.method, pair.content.method, device)
+
+    def __call__(self, photo: np.ndarray, modal: np.ndarray) -> WholePerson:
+        """Complete one person.
+
+        Args:
+            photo: (H, W, 3) uint8 RGB.
+            modal: (H, W) bool, what is visible of the person; not empty.
+
+        Raises:
+            ValueError: arrays of other shapes or types, or an empty mask.
+            InputError: a method predicted nan.
+        """
+        _check(photo, modal)
+        square, soft = self._look(photo, modal)
+        window = crops.window_of(square, photo.shape)
+        probability = np.zeros(modal.shape, np.float32)
+        probability[window] = crops.enlarge_soft(soft, square, window)
+        hidden = np.zeros(modal.shape, bool)
+        hidden[window] = (probability[window] >= HALF) & ~modal[window]
+        hidden[window] = _without_slivers(hidden[window], square.side / soft.shape[0])
+        amodal = modal | hidden
+        return WholePerson(
+            modal=modal,
+            amodal=amodal,
+            probability=probability,
+            parsing=self._parse(photo, modal, amodal, square),
+            recovered=self._paint(photo, modal, amodal, square),
+            square=square,
+            beyond=_beyond(soft >= HALF, square, modal.shape),
+        )
+
+    def _look(self, photo: np.ndarray, modal: np.ndarray) -> tuple[Square, np.ndarray]:
+        """Where the whole person is framed, and its probability there, (S, S) float32."""
+        seen = crops.person_box(modal)
+        wide = crops.square_about(seen, WIDE)
+        found = self._probability(photo, modal, wide) >= HALF
+        square = crops.square_about(_joined(seen, _box_in_photo(found, wide)))
+        return square, self._probability(photo, modal, square)
+
+    def _probability(self, photo: np.ndarray, modal: np.ndarray, square: Square) -> np.ndarray:
+        batch = _batch(photo, square, SIZES[self.mask.preset], initial=modal)
+        return _numbers(self.mask, self.mask.predict(batch.only(self.mask.consumes)))[0]
+
+    def _parse(
+        self, photo: np.ndarray, modal: np.ndarray, amodal: np.ndarray, square: Square
+    ) -> np.ndarray | None:
+        batch = _batch(photo, square, SIZES[self.mask.preset], initial=modal)
+        labels = self.mask.predict_parsing(batch.only(self.mask.consumes))
+        if labels is None:
+            return None
+        window = crops.window_of(square, photo.shape)
+        parsing = np.zeros(modal.shape, np.uint8)
+        small = labels[0].numpy().astype(np.uint8)
+        parsing[window] = crops.enlarge_labels(small, square, window)
+        parsing[~amodal] = 0
+        # What was given as the person may lie far from what stage 1 takes for it.
+        return fill_labels(parsing, amodal) if (amodal & (parsing == 0)).any() else parsing
+
+    def _paint(
+        self, photo: np.ndarray, modal: np.ndarray, amodal: np.ndarray, square: Square
+    ) -> np.ndarray:
+        size = SIZES[self.content.preset]
+        batch = _batch(photo, square, size, initial=modal, modal=modal, amodal=amodal)
+        colours = _numbers(self.content, self.content.predict(batch.only(self.content.consumes)))
+        small = np.rint(colours.transpose(1, 2, 0).clip(0, 1) * 255).astype(np.uint8)
+        known = batch.amodal[0, 0].numpy() >= HALF
+        window = crops.window_of(square, photo.shape)
+        painted = crops.enlarge_colours(small, known, square, window)
+        recovered = photo.copy()
+        hole = (amodal & ~modal)[window]
+        recovered[window][hole] = painted[hole]
+        return recovered
+
+
+def _usable(method: Method, track: str) -> Method:
+    if method.track != track:
+        raise InputError(
+            f"method {method.title}: is of the {method.track} track, where one of the {track} "
+            "track is needed; give the two the other way round"
+        )
+    unknown = sorted(set(method.consumes) - KNOWN[track])
+    if unknown:
+        raise InputError(
+            f"method {method.title}: needs {', '.join(unknown)}, which is not known of a photo; "
+            "choose another method"
+        )
+    return method
+
+
+def _check(photo: np.ndarray, modal: np.ndarray) -> None:
+    if photo.ndim != 3 or photo.shape[2] != 3 or photo.dtype != np.uint8:
+        raise ValueError(f"photo is {photo.shape} {photo.dtype}, not (H, W, 3) uint8")
+    if modal.shape != photo.shape[:2] or modal.dtype != np.bool_:
+        raise ValueError(f"mask is {modal.shape} {modal.dtype}, not {photo.shape[:2]} bool")
+    if not modal.any():
+        raise ValueError("the mask is empty: nobody is visible")
+
+
+def _batch(photo: np.ndarray, square: Square, size: int, **masks: np.ndarray) -> Batch:
+    """The square of a photo as a method gets it."""
+    image = torch.from_numpy(crops.in_square(photo, square, size))
+    fields = {"image": image.permute(2, 0, 1)[None].float() / 255}
+    for name, mask in masks.items():
+        small = crops.mask_in_square(mask, square, size).astype(np.float32)
+        fields[name] = torch.from_numpy(small)[None, None]
+    return Batch(["photo"], fields)
+
+
+def _numbers(method: Method, output: Tensor) -> np.ndarray:
+    """A method's prediction for the one sample of its batch, (C, S, S) float32."""
+    values = output[0].float().cpu().numpy()
+    if not np.isfinite(values).all():
+        raise InputError(f"method {method.title}: predicted nan or inf; train it again")
+    return np.asarray(values)
+
+
+def _box_in_photo(found: np.ndarray, square: Square) -> Box | None:
+    """The box of a mask (S, S) of a square, in the photo's pixels; None when it is empty."""
+    if not found.any():
+        return None
+    left, top, width, height = crops.person_box(found)
+    scale = square.side / found.shape[0]
+    x, y = square.left + left * scale, square.top + top * scale
+    return round(x), round(y), max(round(width * scale), 1), max(round(height * scale), 1)
+
+
+def _joined(one: Box, other: Box | None) -> Box:
+    if other is None:
+        return one
+    left, top = min(one[0], other[0]), min(one[1], other[1])
+    right = max(one[0] + one[2], other[0] + other[2])
+    bottom = max(one[1] + one[3], other[1] + other[3])
+    return left, top, right - left, bottom - top
+
+
+def _without_slivers(hidden: np.ndarray, pixel: float) -> np.ndarray:
+    """A hidden part (H, W) bool without what is thinner than two pixels of the network.
+
+    Along the border of the given mask such slivers come from the network's coarser pixels alone;
+    painted, they would be a blurred rim around the visible person. ``pixel`` is the size of a
+    pixel of the network in those of the photo.
+    """
+    if pixel <= 1 or not hidden.any():
+        return hidden
+    deep = cv2.distanceTransform(hidden.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5) > pixel
+    if not deep.any():
+        return np.zeros_like(hidden)
+    near = cv2.distanceTransform((~deep).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
+    return np.asarray(hidden & (near <= pixel + 1))
+
+
+def _beyond(found: np.ndarray, square: Square, shape: tuple[int, ...]) -> float:
+    """The share of a mask (S, S) of a square that lies beyond a photo (H, W)."""
+    if not found.any():
+        return 0.0
+    scale = square.side / found.shape[0]
+    y, x = (scale * (np.argwhere(found).T + 0.5)) + np.array([[square.top], [square.left]])
+    outside = (y < 0) | (x < 0) | (y >= shape[0]) | (x >= shape[1])
+    return float(outside.mean())
