@@ -80,7 +80,7 @@ def test_photo_and_patch_show_the_prediction(
             shown = laid_over(chunk["photo"], patch)
             # A sliver is all edge, which the encoder blurs.
             assert hole.sum() < 100 or np.abs(shown - wanted)[hole].mean() < 18
-            assert np.abs(shown - wanted).mean() < 10
+            assert np.abs(shown - wanted).mean() < 12
 
 
 def test_the_truth_is_the_reference(chunks: dict[str, Any], samples: list[Sample]) -> None:
