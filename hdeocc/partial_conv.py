@@ -63,9 +63,10 @@ def upsample(x: Known, size: Sequence[int]) -> Known:
 class PartialConv2d(nn.Module):
     """Known (B, inputs, H, W) -> values (B, outputs, h, w) and their mask (B, 1, h, w).
 
-    The mask is None where everything is known, which it is when the whole input is. Each output is the convolution over the known inputs times window size / known inputs in the
+    Each output is the convolution over the known inputs times window size / known inputs in the
     window (window size = kernel^2 * inputs), plus the bias; the output and the new mask are zero
-    where the window holds nothing known. Padding counts as unknown.
+    where the window holds nothing known. Padding counts as unknown. The mask is None, everything
+    known, when the whole input is known.
 
     window_normalisation=False leaves out the factor "window size", as the released code does.
     """
