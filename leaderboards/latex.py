@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from leaderboards import formats
 from leaderboards.formats import ONE_PERSON, costs, ends, footnotes, people
+from leaderboards.published import REST, UNKNOWN, WORDS, Figure, beside, wrong_sums
 from leaderboards.rows import Row
 from leaderboards.tables import TRACK_TITLES, Table
 from metrics.protocol import MetricSpec
@@ -21,6 +22,8 @@ _SPECIAL = {
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
     '"': "''",
+    "“": "``",
+    "”": "''",
     "–": "--",
     "—": "---",
     "±": r"$\pm$",
@@ -35,10 +38,12 @@ def to_latex(tables: Sequence[Table], *, intervals: bool = False, cost: bool = T
     r"""All tables, each a `table` environment of its own.
 
     ``intervals``: below each method a small row with the 95 % intervals. ``cost``: the columns of
-    parameters, multiply-adds and milliseconds.
+    parameters, multiply-adds and milliseconds, and, in a table apart, what others printed of them.
     """
     head = "% needs \\usepackage{booktabs}\n"
-    return head + "\n".join(_table(table, intervals, cost) for table in tables)
+    made = [_table(table, intervals, cost) for table in tables]
+    figures = beside(tables) if cost else []
+    return head + "\n".join([*made, *([_printed(figures)] if figures else [])])
 
 
 def escaped(text: str) -> str:
@@ -55,11 +60,18 @@ def _table(table: Table, intervals: bool, cost: bool) -> str:
         rf"\par\footnotesize \textsuperscript{{{i}}} {escaped(reason)}."
         for reason, i in footnotes(table, specs, cost=cost).items()
     ]
+    columns = "rl" + "r" * (len(heads) - 2)
+    return _environment(_caption(table, intervals), columns, heads, body, notes)
+
+
+def _environment(
+    caption: str, columns: str, heads: Sequence[str], body: Sequence[str], notes: Sequence[str]
+) -> str:
     lines = [
         r"\begin{table}",
         r"\centering",
-        rf"\caption{{{_caption(table, intervals)}}}",
-        rf"\begin{{tabular}}{{rl{'r' * (len(heads) - 2)}}}",
+        rf"\caption{{{caption}}}",
+        rf"\begin{{tabular}}{{{columns}}}",
         r"\toprule",
         _line(heads),
         r"\midrule",
@@ -70,6 +82,24 @@ def _table(table: Table, intervals: bool, cost: bool) -> str:
         r"\end{table}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _printed(figures: Sequence[Figure]) -> str:
+    """The figures of others, in a table of their own."""
+    lines = [
+        _line([escaped(f[name]) for name in ("item", "metric", "value", "unit", "hardware")])
+        for f in figures
+    ]
+    said = [*dict.fromkeys(f"Source: {f['source']}" for f in figures)]
+    said += [f"{f['item']}: {f['note']}" for f in figures if f["note"]]
+    said += [str(wrong).removesuffix(".") for wrong in wrong_sums(figures)]
+    return _environment(
+        escaped(f"{WORDS}“{UNKNOWN}”{REST}"),
+        "llrll",
+        ["Item", "What", "Value", "Unit", "Hardware"],
+        lines,
+        [rf"\par\footnotesize {escaped(one)}." for one in said],
+    )
 
 
 def _caption(table: Table, intervals: bool) -> str:

@@ -2,6 +2,9 @@
 
 What differs between two runs of one benchmark on one machine, and nothing else, stands in the last
 columns (`VOLATILE`), so that the rest of two files can be compared byte for byte.
+
+The CSV holds our rows alone: a line of other people's figures would be read as one of them. The
+JSON has those figures under a key of their own.
 """
 
 import csv
@@ -9,8 +12,10 @@ import io
 import json
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from typing import Any
 
+from leaderboards.published import beside, wrong_sums
 from leaderboards.rows import Row
 from leaderboards.tables import Table
 from metrics.protocol import TRACKS, MetricSpec
@@ -120,8 +125,17 @@ def _cell(value: Any) -> Any:
 
 
 def to_json(tables: Sequence[Table]) -> str:
-    """Tables with everything a plotter needs: numbers, intervals, seeds, bins and samples."""
-    content = {"schema": SCHEMA, "tables": [_table(table) for table in tables]}
+    """Tables with everything a plotter needs: numbers, intervals, seeds, bins and samples.
+
+    Beside them what others printed (``published``), and which of their sums are wrong.
+    """
+    figures = beside(tables)
+    content = {
+        "schema": SCHEMA,
+        "tables": [_table(table) for table in tables],
+        "published": figures,
+        "wrong_sums": [asdict(wrong) | {"text": str(wrong)} for wrong in wrong_sums(figures)],
+    }
     compact = (",", ":")  # half of the size, for the samples are many
     return json.dumps(content, separators=compact, ensure_ascii=False, allow_nan=False) + "\n"
 

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 
 from leaderboards.formats import EMPTY, ONE_PERSON, arrow, costs, ends, footnotes, number, people
+from leaderboards.published import REST, TITLE, UNKNOWN, WORDS, beside, wrong_sums
 from leaderboards.records import Total
 from leaderboards.rows import Row
 from leaderboards.tables import TRACK_TITLES, Table
@@ -14,9 +15,32 @@ from metrics.protocol import MetricSpec
 def to_markdown(tables: Sequence[Table], *, intervals: bool = True) -> str:
     """All tables with their headings, each with its data, protocol, bins, parts and footnotes.
 
-    ``intervals``: print the 95 % interval below every number.
+    Figures printed by others stand apart, at the end. ``intervals``: print the 95 % interval below
+    every number.
     """
-    return "\n\n".join(_section(table, intervals) for table in tables) + "\n"
+    sections = [_section(table, intervals) for table in tables]
+    printed = printed_elsewhere(tables)
+    return "\n\n".join([*sections, *([printed] if printed else [])]) + "\n"
+
+
+def printed_elsewhere(tables: Sequence[Table]) -> str:
+    """What others printed of the same, with its source; "" where the tables are not about it."""
+    figures = beside(tables)
+    if not figures:
+        return ""
+    heads = ["item", "what", "value", "hardware", "source", "note"]
+    lines = [
+        [
+            *(escaped(figure[name]) for name in ("item", "metric")),
+            f"{figure['value']} {figure['unit']}".strip(),
+            *(escaped(figure[name]) for name in ("hardware", "source", "note")),
+        ]
+        for figure in figures
+    ]
+    words = f'{WORDS}"{UNKNOWN}"{REST}'
+    wrong = [str(one) for one in wrong_sums(figures)]
+    table = aligned(heads, lines, {0, 1, 3, 4, 5})
+    return "\n\n".join([f"## {TITLE}", words, table, *wrong])
 
 
 def _section(table: Table, intervals: bool) -> str:

@@ -18,7 +18,6 @@ from leaderboards.formats import ONE_PERSON, arrow, costs, ends, footnotes, numb
 from leaderboards.gallery import EXTREMES, Cases
 from leaderboards.page_data import row_keys, table_data
 from leaderboards.page_pictures import Pictures, draw_pictures
-from leaderboards.page_published import UNKNOWN, published, wrong_sums
 from leaderboards.page_words import (
     COLUMN_WORDS,
     INPUT_WORDS,
@@ -27,6 +26,7 @@ from leaderboards.page_words import (
     legend,
     words_of,
 )
+from leaderboards.published import REST, TITLE, UNKNOWN, WORDS, beside, wrong_sums
 from leaderboards.rows import Row
 from leaderboards.tables import TRACK_TITLES, Table
 from metrics.protocol import MetricSpec, spec_of
@@ -122,9 +122,10 @@ def _page(sections: Sequence[_Section], pictures: Pictures) -> str:
         "words": COLUMN_WORDS,
         "inputs": INPUT_WORDS,
         "unknown": UNKNOWN,
+        "published_words": {"title": TITLE, "before": WORDS, "after": REST},
         "one_person": ONE_PERSON,
     }
-    figures = published()
+    figures = beside([section.table for section in sections])
     return environment.get_template("leaderboard.html.j2").render(
         sections=sections,
         first=sections[0].first,

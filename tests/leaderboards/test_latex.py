@@ -98,10 +98,10 @@ def test_every_line_has_as_many_cells_as_columns() -> None:
 def test_environments_and_braces_are_closed_and_rules_are_those_of_booktabs() -> None:
     text = _tex()
     for name in ("table", "tabular"):
-        assert text.count(rf"\begin{{{name}}}") == text.count(rf"\end{{{name}}}") == 2
+        assert text.count(rf"\begin{{{name}}}") == text.count(rf"\end{{{name}}}") == 3
     plain = text.replace(r"\{", "").replace(r"\}", "")
     assert plain.count("{") == plain.count("}")
-    assert [text.count(rule) for rule in (r"\toprule", r"\midrule", r"\bottomrule")] == [2, 2, 2]
+    assert [text.count(rule) for rule in (r"\toprule", r"\midrule", r"\bottomrule")] == [3, 3, 3]
     assert r"\hline" not in text and text.isascii()
     assert r"\textsuperscript{1} run `hdeocc weights` \& wait." in text
 

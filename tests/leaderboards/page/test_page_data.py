@@ -14,8 +14,8 @@ from leaderboards import gallery
 from leaderboards.gallery import Cases
 from leaderboards.page import between
 from leaderboards.page_data import hidden_bin, row_keys, table_data
-from leaderboards.page_published import UNKNOWN, published, wrong_sums
 from leaderboards.page_words import INPUT_WORDS, METRIC_WORDS, TRACK_WORDS, words_of
+from leaderboards.published import UNKNOWN, published, wrong_sums
 from leaderboards.records import Protocol, read_records, write_record
 from leaderboards.render import render
 from leaderboards.tables import Table, make_tables

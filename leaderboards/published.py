@@ -5,9 +5,21 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from leaderboards.tables import Table
 
 UNKNOWN = "not published here"
 TOTAL, STAGE = "total", "stage"
+TIMING = "timing"
+
+TITLE = "Printed elsewhere"
+WORDS = (
+    "Figures from the literature, with their source. They were measured on other hardware or other "
+    "data and are never ranked with ours. What is unknown to us says "
+)
+REST = "; of all other tables of these sources that holds for every cell."
 
 Figure = dict[str, str]
 
@@ -22,11 +34,26 @@ class WrongSum:
     parts: tuple[str, ...]
     true: str
 
+    def __str__(self) -> str:
+        added = " + ".join(self.parts)
+        return (
+            f"The printed total does not add up: {self.source} prints {self.printed} {self.unit}; "
+            f"its stages sum to {added} = {self.true} {self.unit}."
+        )
+
 
 def published() -> list[Figure]:
     """The rows of published.csv; a cell that nobody printed says so."""
     text = (resources.files("leaderboards") / "published.csv").read_text(encoding="utf-8")
     return [_filled(row) for row in csv.DictReader(text.splitlines())]
+
+
+def beside(tables: Sequence["Table"]) -> list[Figure]:
+    """The figures that some of the tables are about: times where a method was timed at all."""
+    about = {table.track for table in tables}
+    if any(row.milliseconds is not None for table in tables for row in table.rows):
+        about.add(TIMING)
+    return [figure for figure in published() if figure["group"] in about]
 
 
 def _filled(row: Mapping[str, str]) -> Figure:
