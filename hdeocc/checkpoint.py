@@ -1,7 +1,6 @@
 """Weights and training state on disk: whole or not there, and readable without running code."""
 
 import json
-import os
 import pickle
 import shutil
 from pathlib import Path
@@ -12,7 +11,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from synth.atomic import make_folder_of, write_bytes, write_text
+from hdeocc.folders import take_place
+from synth.atomic import atomic_file, make_folder_of, write_bytes, write_text
 from synth.errors import InputError
 
 _PREFIX = "step-"
@@ -46,18 +46,23 @@ def _full(tensor: Tensor) -> Tensor:
 
 
 def save_state(workdir: Path, step: int, tensors: dict[str, Tensor], optimisers: list[Any]) -> None:
-    """Keep the training state after ``step`` steps as one folder; older ones are removed."""
+    """Keep the training state after ``step`` steps as one folder; older ones are removed.
+
+    It takes its name when all of it is on the disk, and the older ones go after that, so a process
+    that is killed at any moment leaves a whole state behind, if ever there was one.
+    """
     final = workdir / f"{_PREFIX}{step:08d}"
+    for left in workdir.glob(f".{_PREFIX}*.tmp"):
+        shutil.rmtree(left)
+    if final.exists():
+        return
     temporary = workdir / f".{final.name}.tmp"
-    shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     save_tensors(temporary / "networks.safetensors", tensors)
-    torch.save(optimisers, temporary / "optimisers.pt")
+    with atomic_file(temporary / "optimisers.pt") as file:
+        torch.save(optimisers, file)
     write_text(temporary / "state.json", json.dumps({"step": step}))
-    if final.exists():
-        shutil.rmtree(temporary)
-    else:
-        os.replace(temporary, final)
+    take_place(temporary, final)
     for old in _states(workdir):
         if old != final:
             shutil.rmtree(old)

@@ -13,7 +13,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import torch
 
@@ -207,13 +207,34 @@ def unfitted(key: str, preset: Preset) -> Fitted:
     return Fitted(method, name, digest({"method": key, "preset": preset}), None, {})
 
 
-def make_fabric(budget: Budget) -> "Fabric":
-    """One device: an accelerator where there is one."""
+def make_fabric(
+    budget: Budget,
+    devices: int = 1,
+    nodes: int = 1,
+    accelerator: str = "auto",
+    start: Literal["popen", "spawn"] = "popen",
+) -> "Fabric":
+    """Where to train: one device, an accelerator if there is one, or several on several nodes.
+
+    ``start`` says how the processes of several devices come to be, when ``launch`` is called: each
+    runs this program anew, or the function that is launched.
+    """
     from lightning_fabric import Fabric
+    from lightning_fabric.strategies import DDPStrategy
 
     # Fabric announces its precision on every start; the records keep it anyway.
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
-    return Fabric(accelerator="auto", devices=1, precision=budget.precision)
+    strategy: Any = "auto"
+    if devices * nodes > 1:
+        # Each of the two steps of a training leaves the other network alone.
+        strategy = DDPStrategy(start_method=start, find_unused_parameters=True)
+    return Fabric(
+        accelerator=accelerator,
+        devices=devices,
+        num_nodes=nodes,
+        strategy=strategy,
+        precision=budget.precision,
+    )
 
 
 def device_of(method: Method) -> torch.device:

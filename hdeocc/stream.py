@@ -1,6 +1,6 @@
 """Training batches as a pure function of (seed, step), prepared one step ahead."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from itertools import islice
@@ -8,6 +8,7 @@ from typing import overload
 
 import numpy as np
 
+from hdeocc.across import Share
 from hdeocc.augment import Augmentation, augment
 from hdeocc.batch import Batch, collate
 from synth.ahead import Ahead
@@ -15,6 +16,7 @@ from synth.live import Live
 from synth.sample import Sample
 
 CACHE_BYTES = 4 << 30
+ALONE = Share()
 
 
 class Cached(Sequence[Sample]):
@@ -76,39 +78,53 @@ def batch_indices(n: int, batch: int, seed: int, step: int) -> np.ndarray:
 
 
 def training_batch(
-    samples: Sequence[Sample], batch: int, seed: int, step: int, how: Augmentation
+    samples: Sequence[Sample],
+    batch: int,
+    seed: int,
+    step: int,
+    how: Augmentation,
+    share: Share = ALONE,
 ) -> Batch:
-    """The augmented batch of one step: a pure function of its arguments.
+    """The augmented batch of one step, or a share of it: a pure function of its arguments.
 
-    Of an endless source each step takes the next samples, which nobody has seen before.
+    Of an endless source each step takes the next samples, which nobody has seen before. The samples
+    of all shares are those of the whole batch; how they are varied is drawn for each share apart.
     """
+    places = share.places(step, batch)
     if endless(samples) is not None:
-        places = range(step * batch, (step + 1) * batch)
-        return _fresh_batch([samples[place] for place in places], seed, step, how)
-    rng = _batch_rng(seed, step)
-    indices = batch_indices(len(samples), batch, seed, step)
+        return _fresh_batch([samples[place] for place in places], seed, step, how, share)
+    rng = _batch_rng(seed, step, share)
+    first = places.start - step * batch
+    indices = batch_indices(len(samples), batch, seed, step)[first : first + len(places)]
     return collate([augment(samples, int(i), rng, how) for i in indices])
 
 
-def _fresh_batch(fresh: list[Sample], seed: int, step: int, how: Augmentation) -> Batch:
-    """The samples, varied; occluders are lent within the batch, where they are at hand."""
-    rng = _batch_rng(seed, step)
+def _fresh_batch(
+    fresh: list[Sample], seed: int, step: int, how: Augmentation, share: Share
+) -> Batch:
+    """The samples, varied; occluders are lent within the share, where they are at hand."""
+    rng = _batch_rng(seed, step, share)
     return collate([augment(fresh, place, rng, how) for place in range(len(fresh))])
 
 
-def _batch_rng(seed: int, step: int) -> np.random.Generator:
-    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1, step)))
+def _batch_rng(seed: int, step: int, share: Share) -> np.random.Generator:
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1, step, *share.spawn)))
 
 
 def training_batches(
-    samples: Sequence[Sample], batch: int, seed: int, steps: range, how: Augmentation
-) -> Iterator[Batch]:
+    samples: Sequence[Sample],
+    batch: int,
+    seed: int,
+    steps: range,
+    how: Augmentation,
+    share: Share = ALONE,
+) -> Generator[Batch, None, None]:
     """Batches of the given steps in order, the next one made while this one is used.
 
     Samples of an endless source are made ahead by its processes; leaving early ends them.
     """
     with (
-        _maker(samples, batch, seed, steps, how) as make,
+        _maker(samples, batch, seed, steps, how, share) as make,
         ThreadPoolExecutor(1, thread_name_prefix="batches") as pool,
     ):
         ahead = None
@@ -120,13 +136,19 @@ def training_batches(
 
 @contextmanager
 def _maker(
-    samples: Sequence[Sample], batch: int, seed: int, steps: range, how: Augmentation
+    samples: Sequence[Sample],
+    batch: int,
+    seed: int,
+    steps: range,
+    how: Augmentation,
+    share: Share,
 ) -> Iterator[Callable[[int], Batch]]:
     """What makes the batch of a step; an endless source is asked for the steps in order."""
     live = endless(samples)
     if live is None or not live.workers:
-        yield lambda step: training_batch(samples, batch, seed, step, how)
+        yield lambda step: training_batch(samples, batch, seed, step, how, share)
         return
-    places = range(steps.start * batch, steps.stop * batch)
+    places = (place for step in steps for place in share.places(step, batch))
+    size = batch // share.world
     with closing(Ahead(live, places, live.workers)) as fresh:
-        yield lambda step: _fresh_batch(list(islice(fresh, batch)), seed, step, how)
+        yield lambda step: _fresh_batch(list(islice(fresh, size)), seed, step, how, share)

@@ -1,11 +1,14 @@
 """Stage 2 as a method of the content track: parsing guided content recovery (paper section 3.3).
 
 It is guided by the parsing that stage 1 predicts, so that it needs no labels at test time; in
-training the true parsing takes turns with the predicted one where it is known.
+training the true parsing takes turns with the predicted one where it is known. On a photo the masks
+are predictions too; in training a share of the samples may have such ones (``predicted_masks``).
 """
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import ClassVar, cast
 
 import torch
@@ -13,17 +16,28 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hdeocc import losses
+from hdeocc.across import rank_mean, weight_of, world_size
 from hdeocc.batch import Batch
 from hdeocc.content_recovery import ContentOutput, ContentRecovery, ContentRecoveryConfig, hole_of
 from hdeocc.discriminators import ContentDiscriminator
+from hdeocc.folders import read_json
 from hdeocc.learned import Adversarial, Learned, Terms
 from hdeocc.losses import ContentLossConfig, Features
 from hdeocc.mask_completion import MaskCompletion, MaskCompletionConfig, MaskOutput
 from hdeocc.method import Budget, FitData, Preset, Track
-from hdeocc.two_stage_mask import MASK_PRESETS, TwoStageMask, blanked, vgg_features
+from hdeocc.two_stage_mask import (
+    MASK_PRESETS,
+    TwoStageMask,
+    blanked,
+    vgg_features,
+    whole_probability,
+)
+from synth.atomic import write_text
+from synth.errors import InputError
 from synth.parsing import NUM_LABELS
 
 STAGE_1 = "mask.two-stage"
+STAGE_1_FILE = "stage_1.json"
 
 
 @dataclass(frozen=True)
@@ -32,6 +46,8 @@ class ContentPreset:
 
     discriminator: width of D_c.
     true_parsing: share of labelled samples that are guided by their true parsing.
+    predicted_masks: share of samples whose masks are as on a photo: visible is the initial mask,
+        the whole is stage 1's prediction, and so are the hole and the parsing.
     vgg: whether style and correlation are trained at all.
     vgg_share: share of every batch that they look at; they cost more than the rest of a step.
     """
@@ -42,6 +58,7 @@ class ContentPreset:
     true_parsing: float = 0.5
     vgg: bool = True
     vgg_share: float = 1.0
+    predicted_masks: float = 0.0
 
 
 # Budgets of minutes or an hour are far below the paper's: there stage 2 starts from the colours
@@ -109,6 +126,13 @@ class GuidedRecovery(nn.Module):
             raise ValueError("stage 2 needs a stage 1 with parsing branches")
         return parsing_inside(out.amodal_parsing, amodal)
 
+    @torch.no_grad()
+    def predicted_masks(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Visible and whole person (B, 1, H, W), 0 or 1, as the full pipeline has them."""
+        modal = batch.initial >= 0.5
+        found = whole_probability(self.stage_1(batch.image, batch.initial)) >= 0.5
+        return modal.float(), (found | modal).float()
+
     def forward(self, batch: Batch, parsing: Tensor) -> ContentOutput:
         return self.stage_2(batch.image, batch.modal, batch.amodal, parsing)
 
@@ -122,8 +146,27 @@ class ContentNets(Adversarial):
         super().__init__(guided, ContentDiscriminator(preset.discriminator) if weight else None)
         self.loss = replace(preset.loss, background=preset.net.background)
         self.true_parsing = preset.true_parsing
+        self.predicted_masks = preset.predicted_masks
         self.vgg_share = preset.vgg_share
         self.features: Features | None = None
+
+    def with_masks(self, batch: Batch) -> Batch:
+        """The batch with predicted masks in a drawn share of its samples.
+
+        Its field ``wrong`` (B, 1, H, W) bool says where those take for the person what is not. The
+        true parsing, which does not fit them, counts as unknown there.
+        """
+        if not self.predicted_masks:
+            return batch.replace(wrong=torch.zeros_like(batch.amodal, dtype=torch.bool))
+        draw = torch.rand(len(batch), device=batch.image.device) < self.predicted_masks
+        use = draw[:, None, None, None]
+        modal, amodal = cast(GuidedRecovery, self.generator).predicted_masks(batch)
+        return batch.replace(
+            modal=torch.where(use, modal, batch.modal),
+            amodal=torch.where(use, amodal, batch.amodal),
+            has_parsing=batch.has_parsing & ~draw,
+            wrong=use & (amodal >= 0.5) & (batch.amodal < 0.5),
+        )
 
     def guidance(self, batch: Batch) -> Tensor:
         """Parsing (B, 20, H, W) for a training step, true or predicted by a draw per sample."""
@@ -133,6 +176,7 @@ class ContentNets(Adversarial):
         return torch.where(use_truth, one_hot(batch.parsing), predicted)
 
     def generator_step(self, batch: Batch) -> tuple[Terms, Terms]:
+        batch = self.with_masks(batch)
         hole = hole_of(batch.modal, batch.amodal)
         out: ContentOutput = self.generator(batch, self.guidance(batch))
         fake = None
@@ -143,7 +187,7 @@ class ContentNets(Adversarial):
             out,
             target,
             batch.amodal,
-            hole=hole,
+            hole=_of_all_processes(hole & ~batch.wrong),
             fake_logits=fake,
             config=self.loss,
         )
@@ -153,27 +197,38 @@ class ContentNets(Adversarial):
             terms |= losses.content_feature_losses(
                 part, target[few], batch.amodal[few], self.features, self.loss
             )
-        return terms, {"comp": out.comp, "target": target, "hole": hole.float()}
+        made = {"comp": out.comp, "target": target, "hole": hole.float(), "amodal": batch.amodal}
+        return terms, made
 
     @staticmethod
     def _target(batch: Batch, out: ContentOutput, hole: Tensor) -> Tensor:
-        """What to paint; where nobody knows it, what was painted, which teaches nothing."""
-        known = batch.has_clean[:, None, None, None]
+        """What to paint; what was painted, which teaches nothing, where nobody knows.
+
+        That is the hole of a sample without clean picture, and what predicted masks wrongly take
+        for the person: there the clean picture shows something else.
+        """
+        known = batch.has_clean[:, None, None, None] & ~batch.wrong
         inside = torch.where(
             known, batch.clean, out.recon.detach().clamp(0, 1).to(batch.clean.dtype)
         )
-        return torch.where(hole, inside, batch.image)
+        return torch.where(hole | batch.wrong, inside, batch.image)
 
     def discriminator_step(self, batch: Batch, made: Terms) -> Terms:
         assert self.discriminator is not None
         known = batch.has_clean
+        weight = weight_of(known.sum())
         if not bool(known.any()):
             nothing = sum(p.sum() for p in self.discriminator.parameters()) * 0.0
             return {"discriminator": cast(Tensor, nothing)}
-        amodal, hole = batch.amodal[known], made["hole"][known]
+        amodal, hole = made["amodal"][known], made["hole"][known]
         real = self.discriminator(made["target"][known], amodal, hole)
         fake = self.discriminator(made["comp"][known], amodal, hole)
-        return {"discriminator": losses.discriminator_loss(real, fake)}
+        return {"discriminator": losses.discriminator_loss(real, fake) * weight}
+
+
+def _of_all_processes(hole: Tensor) -> Tensor:
+    """Something with the mean of the holes of all processes; a loss divides by it."""
+    return hole if world_size() == 1 else rank_mean(hole.float().mean()).expand_as(hole)
 
 
 class TwoStageContent(Learned):
@@ -206,9 +261,35 @@ class TwoStageContent(Learned):
     def prepare(self, data: FitData, budget: Budget) -> None:
         stage_1 = data.upstream[STAGE_1]
         assert isinstance(stage_1, TwoStageMask)
+        if not stage_1.net.config.parsing:
+            raise InputError(
+                "stage 2 is guided by the parsing of stage 1, which has none (net.parsing is "
+                "false); give one that has"
+            )
+        self._stand_on(stage_1.net.config)
         self.net.stage_1.load_state_dict(stage_1.net.state_dict())
         if self.sizes.vgg:
             cast(ContentNets, self.nets).features = vgg_features()
+
+    def _stand_on(self, stage_1: MaskCompletionConfig) -> None:
+        """Make room for a stage 1 that is not the preset's."""
+        if stage_1 != self.net.stage_1.config:
+            self.net.stage_1 = MaskCompletion(stage_1).requires_grad_(False).eval()
+
+    def save(self, folder: Path) -> None:
+        super().save(folder)
+        config = self.net.stage_1.config
+        if config != MASK_PRESETS[self.preset].net:
+            write_text(folder / STAGE_1_FILE, json.dumps(asdict(config), indent=1) + "\n")
+
+    def load(self, folder: Path) -> None:
+        path = folder / STAGE_1_FILE
+        if path.is_file():
+            try:
+                self._stand_on(MaskCompletionConfig(**read_json(path)))
+            except (TypeError, ValueError):
+                raise InputError(f"{path}: no settings of stage 1; restore it") from None
+        super().load(folder)
 
     def infer(self, batch: Batch) -> Tensor:
         parsing = self.net.predicted_parsing(batch, batch.amodal)

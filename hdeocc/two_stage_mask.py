@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from hdeocc import losses
+from hdeocc.across import weight_of
 from hdeocc.batch import Batch
 from hdeocc.discriminators import MaskDiscriminator
 from hdeocc.learned import Adversarial, Learned, Terms
@@ -103,6 +104,9 @@ class MaskNets(Adversarial):
             fake_logits=fake,
             config=self.loss,
         )
+        weight = weight_of(batch.has_parsing.sum())
+        for name in terms.keys() & {"modal_parsing", "amodal_parsing"}:
+            terms[name] = terms[name] * weight
         return terms, {"mask": shown}
 
     def discriminator_step(self, batch: Batch, made: Terms) -> Terms:

@@ -1,92 +1,55 @@
 """The training loop: learns, alternates two optimisers, and survives being killed."""
 
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
-from typing import ClassVar
 
+import cv2
 import numpy as np
 import pytest
 import torch
-from lightning_fabric import Fabric
-from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hdeocc import checkpoint, train
-from hdeocc.batch import Batch, collate
-from hdeocc.learned import Adversarial, Learned, Terms
-from hdeocc.method import Budget, FitData, Preset, Track
+from hdeocc.batch import collate
+from hdeocc.method import Budget, FitData
+from hdeocc.training_log import read_log
 from synth.errors import InputError
 from synth.sample import Sample
-from tests.fakes import make_samples
-
-
-class TinyNets(Adversarial):
-    """A two-layer completer with a one-layer adversary and dropout, so that draws matter."""
-
-    def __init__(self) -> None:
-        body = nn.Sequential(
-            nn.Conv2d(4, 8, 5, padding=2),
-            nn.BatchNorm2d(8),
-            nn.ReLU(),
-            nn.Dropout(0.1),
-            nn.Conv2d(8, 1, 5, padding=2),
-        )
-        super().__init__(body, nn.Conv2d(1, 1, 5))
-
-    def generator_step(self, batch: Batch) -> tuple[Terms, Terms]:
-        assert self.discriminator is not None
-        assert not any(p.requires_grad for p in self.discriminator.parameters())
-        logits = self.generator(torch.cat([batch.image, batch.initial], 1)).float()
-        terms = {"mask": F.binary_cross_entropy_with_logits(logits, batch.amodal)}
-        terms["adversarial"] = 0.01 * F.softplus(-self.discriminator(logits.sigmoid())).mean()
-        return terms, {"mask": logits.sigmoid()}
-
-    def discriminator_step(self, batch: Batch, made: Terms) -> Terms:
-        assert self.discriminator is not None and not made["mask"].requires_grad
-        real = F.softplus(-self.discriminator(batch.amodal)).mean()
-        return {"discriminator": real + F.softplus(self.discriminator(made["mask"])).mean()}
-
-
-class Tiny(Learned):
-    track: ClassVar[Track] = "mask"
-    title = "tiny"
-    consumes = frozenset({"image", "initial"})
-
-    def __init__(self, preset: Preset = "quick") -> None:
-        super().__init__(preset)
-        torch.manual_seed(0)
-        self.nets = TinyNets()
-
-    def infer(self, batch: Batch) -> Tensor:
-        return torch.sigmoid(self.nets.generator(torch.cat([batch.image, batch.initial], 1)))
+from tests.hdeocc.tiny import STEPS, Tiny, fit, one_cpu, people
 
 
 @pytest.fixture(scope="module")
 def samples() -> list[Sample]:
-    return make_samples(8, 32, np.random.default_rng(0))
+    return people()
 
 
-def _fabric() -> Fabric:
-    return Fabric(accelerator="cpu", devices=1, precision="32-true")
-
-
-def _fit(samples: list[Sample], steps: int, workdir: Path | None = None) -> Tiny:
-    method = Tiny()
-    budget = Budget(samples=4 * steps, batch=4, lr=5e-3, precision="32-true")
-    method.fit(FitData(samples, samples[:2], workdir), budget, _fabric())
-    return method
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory: pytest.TempPathFactory) -> tuple[Tiny, Path]:
+    """A method whose training nobody disturbed, and its folder."""
+    workdir = tmp_path_factory.mktemp("unbroken")
+    return fit(workdir=workdir), workdir
 
 
 def test_learning_lowers_the_error(samples: list[Sample]) -> None:
     batch = collate(samples)
     before = F.binary_cross_entropy(Tiny().predict(batch), batch.amodal)
-    after = F.binary_cross_entropy(_fit(samples, 60).predict(batch), batch.amodal)
+    after = F.binary_cross_entropy(fit(60).predict(batch), batch.amodal)
     assert after < 0.6 * before
 
 
-def test_a_killed_training_ends_with_the_same_weights(
-    samples: list[Sample], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def assert_same_weights(one: Tiny, other: Tiny) -> None:
+    for name, tensor in one.nets.state_dict().items():
+        assert torch.equal(tensor, other.nets.state_dict()[name]), name
+
+
+def test_an_interrupted_training_ends_with_the_same_weights(
+    unbroken: tuple[Tiny, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = _fit(samples, 12)
     step, calls = train.train_step, 0
 
     def dies(*args: object) -> dict[str, float]:
@@ -98,14 +61,140 @@ def test_a_killed_training_ends_with_the_same_weights(
 
     monkeypatch.setattr(train, "train_step", dies)
     with pytest.raises(KeyboardInterrupt):
-        _fit(samples, 12, tmp_path)
+        fit(workdir=tmp_path)
     found = checkpoint.load_state(tmp_path)
     assert found is not None and found[0] == 7
     monkeypatch.setattr(train, "train_step", step)
-    resumed = _fit(samples, 12, tmp_path)
-    for name, tensor in whole.nets.generator.state_dict().items():
-        assert torch.equal(tensor, resumed.nets.generator.state_dict()[name]), name
-    assert checkpoint.load_state(tmp_path) is None  # nothing unfinished is left behind
+    assert_same_weights(unbroken[0], fit(workdir=tmp_path))
+    last = checkpoint.load_state(tmp_path)
+    assert last is not None and last[0] == STEPS  # kept until the weights are saved
+
+
+def test_nothing_that_watches_a_training_changes_it(unbroken: tuple[Tiny, Path]) -> None:
+    """Validation, pictures, logs and checkpoints need a folder; the weights do not know of them."""
+    assert_same_weights(unbroken[0], fit())
+
+
+def slow_training(workdir: Path, checkpoint_seconds: float) -> "subprocess.Popen[bytes]":
+    command = [sys.executable, "-m", "tests.hdeocc.tiny", str(workdir), str(checkpoint_seconds)]
+    return subprocess.Popen(command, stderr=subprocess.DEVNULL)
+
+
+def wait_for_steps(process: "subprocess.Popen[bytes]", workdir: Path, least: int) -> None:
+    """Until the training has a checkpoint of that many steps."""
+    for _ in range(600):
+        found = sorted(workdir.glob("step-*"))
+        if found and int(found[-1].name.removeprefix("step-")) >= least:
+            return
+        assert process.poll() is None, "the training ended early"
+        time.sleep(0.05)
+    raise AssertionError("no checkpoint within 30 seconds")
+
+
+def test_a_training_killed_outright_goes_on_to_the_same_curve_and_weights(
+    unbroken: tuple[Tiny, Path], tmp_path: Path
+) -> None:
+    with slow_training(tmp_path, 0.25) as process:
+        wait_for_steps(process, tmp_path, 5)
+        time.sleep(0.15)  # a step or two that no checkpoint knows of
+        os.kill(process.pid, signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
+    found = checkpoint.load_state(tmp_path)
+    assert found is not None and 5 <= found[0] < STEPS
+    log = tmp_path / "log.jsonl"
+    log.write_text(log.read_text() + '{"step": 11, "lo')  # as a kill in the middle of a write
+    assert_same_weights(unbroken[0], fit(workdir=tmp_path))
+    assert read_log(tmp_path) == read_log(unbroken[1])
+
+
+def test_ctrl_c_finishes_the_step_and_keeps_it(tmp_path: Path) -> None:
+    """Without any checkpoint by time: the one found was made when the training was told to stop."""
+    with slow_training(tmp_path, 1000) as process:
+        for _ in range(600):
+            if (tmp_path / "pictures").is_dir():  # after the first step
+                break
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        assert process.wait() != 0
+    found = checkpoint.load_state(tmp_path)
+    assert found is not None and 1 <= found[0] < STEPS
+    assert [line["step"] for line in read_log(tmp_path) if "loss" in line] == list(
+        range(1, found[0] + 1)
+    )
+
+
+def test_the_log_holds_every_step_and_some_validation(unbroken: tuple[Tiny, Path]) -> None:
+    lines = read_log(unbroken[1])
+    curve = [line for line in lines if "loss" in line]
+    assert [line["step"] for line in curve] == list(range(1, STEPS + 1))
+    assert set(curve[0]["loss"]) == {"mask", "adversarial", "discriminator"}
+    assert curve[-1]["loss"]["mask"] < curve[0]["loss"]["mask"]
+    measured = {line["step"]: line["val"] for line in lines if "val" in line}
+    assert list(measured) == [1, 3, 6, 9, 12]
+    assert set(measured[STEPS]) == {"iou", "invisible_iou", "l1"}
+
+
+def test_the_last_validation_is_of_the_weights_that_are_kept(
+    unbroken: tuple[Tiny, Path], samples: list[Sample]
+) -> None:
+    method, workdir = unbroken
+    last = [line["val"] for line in read_log(workdir) if "val" in line][-1]
+    batch = collate(samples[:2])
+    found, truth = method.predict(batch) >= 0.5, batch.amodal > 0.5
+    iou = (found & truth).sum((1, 2, 3)) / (found | truth).sum((1, 2, 3))
+    assert last["iou"] == pytest.approx(float(iou.mean()), abs=0.01)
+
+
+def test_pictures_show_input_prediction_and_truth(unbroken: tuple[Tiny, Path]) -> None:
+    pictures = sorted((unbroken[1] / "pictures").glob("*.png"))
+    assert [path.stem for path in pictures] == [f"step-{s:08d}" for s in (1, 3, 6, 9, 12)]
+    shown = [cv2.imread(str(path)) for path in pictures]
+    assert shown[0].shape == (2 * 32, 3 * 32, 3)
+    truths = [picture[:, 64:] for picture in shown]
+    assert all(np.array_equal(truth, truths[0]) for truth in truths)
+    assert not np.array_equal(shown[0][:, 32:64], shown[-1][:, 32:64])
+
+
+def test_tensorboard_gets_scalars_and_pictures(unbroken: tuple[Tiny, Path]) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(unbroken[1] / "log"), {"images": 0}).Reload()
+    assert "val/iou" in events.Tags()["scalars"]
+    assert [event.step for event in events.Images("val")] == [1, 3, 6, 9, 12]
+
+
+def test_the_pace_of_a_training_is_kept(unbroken: tuple[Tiny, Path]) -> None:
+    facts = json.loads((unbroken[1] / "pace.json").read_text())
+    assert facts["steps"] == STEPS and facts["batch"] == 4 and facts["processes"] == 1
+    step = facts["step_ms"]
+    assert 0 < step["p10"] <= step["median"] <= step["p90"]
+    assert facts["waited_ms"] < step["p90"] and facts["peak_memory_bytes"] > 1 << 20
+
+
+def test_a_training_that_diverges_says_so(samples: list[Sample]) -> None:
+    budget = Budget(samples=12, batch=4, lr=float("inf"), precision="32-true")
+    with pytest.raises(InputError, match="diverged in step") as caught:
+        Tiny().fit(FitData(samples, samples[:2]), budget, one_cpu())
+    assert "lower learning rate" in caught.value.message and "\n" not in caught.value.message
+
+
+def test_a_kill_while_a_state_is_written_leaves_the_one_before(tmp_path: Path) -> None:
+    checkpoint.save_state(tmp_path, 3, {"a": torch.zeros(2)}, [])
+    unfinished = tmp_path / ".step-00000005.tmp"
+    unfinished.mkdir()
+    (unfinished / "networks.safetensors").write_bytes(b"half")
+    found = checkpoint.load_state(tmp_path)
+    assert found is not None and found[0] == 3
+    checkpoint.save_state(tmp_path, 6, {"a": torch.ones(2)}, [])
+    assert [p.name for p in tmp_path.iterdir()] == ["step-00000006"]
+
+
+def test_half_precision_weights_are_read_as_full_ones(tmp_path: Path) -> None:
+    tensors = {"a": torch.rand(3).half(), "b": torch.rand(3).bfloat16(), "n": torch.tensor(7)}
+    checkpoint.save_tensors(tmp_path / "w.safetensors", tensors)
+    again = checkpoint.load_tensors(tmp_path / "w.safetensors")
+    assert again["a"].dtype == again["b"].dtype == torch.float32 and again["n"] == 7
+    assert torch.equal(again["a"], tensors["a"].float())
 
 
 @pytest.mark.parametrize("name", ["state.json", "optimisers.pt", "networks.safetensors"])
@@ -124,7 +213,7 @@ def test_a_damaged_state_of_training_is_named(name: str, tmp_path: Path) -> None
 
 
 def test_saved_weights_predict_the_same(samples: list[Sample], tmp_path: Path) -> None:
-    method = _fit(samples, 3)
+    method = fit(3)
     method.save(tmp_path)
     again = Tiny()
     again.load(tmp_path)

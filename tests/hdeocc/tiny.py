@@ -1,0 +1,100 @@
+"""A method small enough to be trained in a test, and a program that trains it."""
+
+import sys
+import time
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from hdeocc import train
+from hdeocc.batch import Batch
+from hdeocc.learned import Adversarial, Learned, Terms
+from hdeocc.method import Budget, FitData, Preset, Track
+from synth.sample import Sample
+from tests.fakes import make_samples
+
+STEPS = 12
+
+
+class TinyNets(Adversarial):
+    """A two-layer completer with a one-layer adversary and dropout, so that draws matter."""
+
+    def __init__(self, dropout: float = 0.1) -> None:
+        body = nn.Sequential(
+            nn.Conv2d(4, 8, 5, padding=2),
+            nn.BatchNorm2d(8),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+            nn.Conv2d(8, 1, 5, padding=2),
+        )
+        super().__init__(body, nn.Conv2d(1, 1, 5))
+
+    def generator_step(self, batch: Batch) -> tuple[Terms, Terms]:
+        assert self.discriminator is not None
+        assert not any(p.requires_grad for p in self.discriminator.parameters())
+        logits = self.generator(torch.cat([batch.image, batch.initial], 1)).float()
+        terms = {"mask": F.binary_cross_entropy_with_logits(logits, batch.amodal)}
+        terms["adversarial"] = 0.01 * F.softplus(-self.discriminator(logits.sigmoid())).mean()
+        return terms, {"mask": logits.sigmoid()}
+
+    def discriminator_step(self, batch: Batch, made: Terms) -> Terms:
+        assert self.discriminator is not None and not made["mask"].requires_grad
+        real = F.softplus(-self.discriminator(batch.amodal)).mean()
+        return {"discriminator": real + F.softplus(self.discriminator(made["mask"])).mean()}
+
+
+class Tiny(Learned):
+    """Completes masks, badly."""
+
+    track: ClassVar[Track] = "mask"
+    title = "tiny"
+    consumes = frozenset({"image", "initial"})
+
+    def __init__(self, preset: Preset = "quick", dropout: float = 0.1) -> None:
+        super().__init__(preset)
+        torch.manual_seed(0)
+        self.nets = TinyNets(dropout)
+
+    def infer(self, batch: Batch) -> Tensor:
+        return torch.sigmoid(self.nets.generator(torch.cat([batch.image, batch.initial], 1)))
+
+
+def people() -> list[Sample]:
+    """Eight samples of 32 pixels."""
+    return make_samples(8, 32, np.random.default_rng(0))
+
+
+def one_cpu() -> Fabric:
+    """One process in full precision."""
+    return Fabric(accelerator="cpu", devices=1, precision="32-true")
+
+
+def fit(steps: int = STEPS, workdir: Path | None = None) -> Tiny:
+    """A method trained for so many steps of four samples."""
+    method, samples = Tiny(), people()
+    budget = Budget(samples=4 * steps, batch=4, lr=5e-3, precision="32-true")
+    method.fit(FitData(samples, samples[:2], workdir), budget, one_cpu())
+    return method
+
+
+def main() -> None:
+    """Train slowly in the folder of the command line, with a checkpoint after every step or so."""
+    torch.set_num_threads(1)
+    step = train.train_step
+
+    def slowly(*args: object) -> dict[str, float]:
+        time.sleep(0.1)
+        return step(*args)  # type: ignore[arg-type]
+
+    train.train_step = slowly  # type: ignore[assignment]
+    train.CHECKPOINT_SECONDS = float(sys.argv[2])
+    fit(workdir=Path(sys.argv[1]))
+
+
+if __name__ == "__main__":
+    main()
