@@ -1,5 +1,6 @@
 """What a benchmark needs that is not on this machine, where it is published, and what to do."""
 
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from synth.sources.open import data_root
 PUBLISHED = {
     "ahp": "AHP (Amodal Human Perception) is published by the paper's authors on the data set's "
     "home page; their GitHub repository sydney0zq/ahp leads to it",
-    "ccp": "Clothing Co-Parsing is published by its authors",
+    "ccp": "Clothing Co-Parsing is published by its authors in the GitHub repository "
+    "bearpaw/clothing-co-parsing",
     "coco": "COCO 2017 is published on the home page of COCO",
     "lip": "LIP is published on the home page of Look Into Person",
 }
@@ -58,12 +60,22 @@ def require(benchmark: Benchmark, data: Path | None) -> None:
     paths = [path for some in lacking.values() for path in some]
     shown = ", ".join(paths[:NAMED]) + (f" and {len(paths) - NAMED} more" * (len(paths) > NAMED))
     where = f"under {root}" if root else "because no folder of photos is given (--data DIR)"
+    where += _too_deep(root, paths)
     published = "; ".join(PUBLISHED[kind] for kind in lacking if kind in PUBLISHED)
     raise InputError(
         f"benchmark {benchmark.name}: did not find {shown} {where}; "
         + (f"{published}; " if published else "")
         + _instead(benchmark, root, data)
     )
+
+
+def _too_deep(root: Path | None, paths: Iterable[str]) -> str:
+    """A hint for who gave the folder of a release where the one that holds it is wanted."""
+    for path in paths:
+        first, *rest = Path(path).parts
+        if root is not None and rest and root.joinpath(*rest).exists():
+            return f" (that is {first} itself: give the folder that holds it, under this name)"
+    return ""
 
 
 def _root(data: Path | None) -> Path | None:
@@ -80,7 +92,11 @@ def _instead(benchmark: Benchmark, root: Path | None, data: Path | None) -> str:
     at_hand = [name for name in benchmark.alternatives if not missing([load_recipe(name)], root)]
     if not at_hand:
         return "give the folder that holds them with --data DIR"
-    given = f" --data {data}" if data is not None and at_hand[0] != "people-quick" else ""
+    given = (
+        f" --data {shlex.quote(str(data))}"
+        if data is not None and at_hand[0] != "people-quick"
+        else ""
+    )
     return (
         "the same table on photos at hand: "
         f"hdeocc bench run {benchmark.name} --on {at_hand[0]} --out DIR{given}"

@@ -1,5 +1,6 @@
 """Photos that are missing: one line that says which, where they are published, and what to do."""
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,24 @@ def test_the_photos_at_hand_are_offered_first(tmp_path: Path) -> None:
         require(load_benchmark("paper-masks"), tmp_path)
     offer = f"--on photos-small --out DIR --data {tmp_path}"
     assert caught.value.message.endswith(offer)
+
+
+def test_the_offered_command_can_be_pasted_whatever_the_folder_is_called(tmp_path: Path) -> None:
+    photos = tmp_path / "my photos"
+    for entry in (*load_recipe("photos-small").people, *load_recipe("photos-small").occluders):
+        for key in ("path", "annotations", "images"):
+            if (path := getattr(entry, key, None)) is not None:
+                (photos / path).mkdir(parents=True, exist_ok=True)
+    with pytest.raises(InputError) as caught:
+        require(load_benchmark("paper-masks"), photos)
+    command = caught.value.message.partition("at hand: ")[2]
+    assert shlex.split(command)[-2:] == ["--data", str(photos)]
+
+
+def test_the_release_itself_in_place_of_its_folder_is_noticed(tmp_path: Path) -> None:
+    (tmp_path / "release" / "train" / "JPEGImages").mkdir(parents=True)
+    with pytest.raises(InputError, match="that is AHP itself: give the folder that holds it"):
+        require(load_benchmark("paper-masks"), tmp_path / "release")
 
 
 def test_all_that_is_missing_is_found_by_source(tmp_path: Path) -> None:
