@@ -12,10 +12,11 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from jinja2.utils import htmlsafe_json_dumps
 
-from leaderboards.benchmark import bundled
+from leaderboards.benchmark import bundled, load_benchmark
 from leaderboards.folder import Folder
 from leaderboards.formats import ONE_PERSON, arrow, costs, ends, footnotes, number, people
 from leaderboards.gallery import EXTREMES, Cases
+from leaderboards.needs import missing, recipes_of
 from leaderboards.page_data import row_keys, table_data
 from leaderboards.page_pictures import Pictures, draw_pictures
 from leaderboards.page_words import (
@@ -30,6 +31,8 @@ from leaderboards.published import REST, TITLE, UNKNOWN, WORDS, beside, wrong_su
 from leaderboards.rows import Row
 from leaderboards.tables import TRACK_TITLES, Table
 from metrics.protocol import MetricSpec, spec_of
+from synth.recipe import bundled as bundled_recipes
+from synth.recipe import load_recipe
 
 
 def render_page(
@@ -164,8 +167,15 @@ def _facts(sections: Sequence[_Section]) -> dict[str, Any]:
 
 
 def _command(benchmark: str) -> str:
-    given = benchmark if benchmark in bundled() else f"{benchmark}.toml"
-    return f"hdeocc bench run {given} --out {benchmark}"
+    """How to run a benchmark by its name, which says on which recipe it was run if on another."""
+    name, on, recipe = benchmark.partition("-on-")
+    if benchmark in bundled():
+        given, photos = benchmark, bool(missing(recipes_of(load_benchmark(benchmark)), None))
+    elif on and name in bundled() and recipe in bundled_recipes():
+        given, photos = f"{name} --on {recipe}", bool(missing([load_recipe(recipe)], None))
+    else:
+        given, photos = f"{benchmark}.toml", True
+    return f"hdeocc bench run {given} --out {benchmark}" + (" --data PHOTOS" if photos else "")
 
 
 def _libraries(sections: Sequence[_Section]) -> list[str]:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leaderboards import gallery
+from leaderboards import gallery, page
 from leaderboards.gallery import Cases
 from leaderboards.page import between
 from leaderboards.page_data import hidden_bin, row_keys, table_data
@@ -130,6 +130,23 @@ def test_the_published_figures_say_what_is_unknown_and_what_is_wrong() -> None:
     assert all(value for row in found for name, value in row.items() if name != "note")
     assert all(row["hardware"] == UNKNOWN for row in found)
     assert len(wrong_sums(found)) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [
+        ("people-quick", "people-quick --out people-quick"),
+        ("photos-small", "photos-small --out photos-small --data PHOTOS"),
+        ("paper-masks-on-people-quick",
+         "paper-masks --on people-quick --out paper-masks-on-people-quick"),
+        ("paper-masks-on-photos-small",
+         "paper-masks --on photos-small --out paper-masks-on-photos-small --data PHOTOS"),
+        ("mine", "mine.toml --out mine --data PHOTOS"),
+        ("paper-masks-on-mine", "paper-masks-on-mine.toml --out paper-masks-on-mine --data PHOTOS"),
+    ],
+)  # fmt: skip
+def test_the_page_says_how_to_run_it_again(name: str, command: str) -> None:
+    assert page._command(name) == f"hdeocc bench run {command}"
 
 
 def test_the_same_results_give_the_same_page(tmp_path: Path, samples: list[Sample]) -> None:
