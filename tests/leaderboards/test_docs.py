@@ -1,0 +1,64 @@
+"""docs/leaderboards.md says what the code does: names, numbers and commands."""
+
+import re
+from pathlib import Path
+
+import click
+import pytest
+
+from hdeocc.cli import main
+from leaderboards import gallery, page_pictures, stats
+from leaderboards.benchmark import BENCHMARKS, load_benchmark
+from leaderboards.machine import VOLATILE
+from leaderboards.predict import TIMED
+from leaderboards.published import UNKNOWN, published, wrong_sums
+from leaderboards.speed import is_speed
+from metrics import jackknife, protocol, sets
+from metrics.protocol import PART_METRICS, TRACKS
+
+TEXT = (Path(__file__).parents[2] / "docs" / "leaderboards.md").read_text(encoding="utf-8")
+FLAT = " ".join(TEXT.split())
+
+
+def test_every_metric_is_defined() -> None:
+    names = {spec.name for specs in TRACKS.values() for spec in specs}
+    names |= {f"{name}@PART" for parts in PART_METRICS.values() for name in parts}
+    assert [name for name in sorted(names) if f"`{name}`" not in TEXT] == []
+
+
+def test_every_number_is_that_of_the_code() -> None:
+    [wrong] = wrong_sums(published())
+    for words in (
+        f"{stats.RESAMPLES:,} resamples",
+        f"below 2/{stats.RESAMPLES + 1}",
+        f"at most {jackknife.MOST_GROUPS}; {sets._FID_GROUPS} for FID of more than "
+        f"{sets._FID_PHOTOS:,} photos",
+        f"thresholded at {protocol.THRESHOLD} of 255",
+        f"PSNR counts as {protocol.PSNR_CAP:g} dB",
+        f"{' + '.join(wrong.parts)} = {wrong.true} ms, not {wrong.printed}",
+        f"over up to {TIMED} samples",
+        f"At most {gallery.PEOPLE} people are shown",
+        f"keeps to {page_pictures.MAX_BYTES // 10**6} MB",
+        f'"{UNKNOWN}"',
+        f"| {protocol.VERSION} | ",
+    ):
+        assert words in FLAT, words
+    assert len(VOLATILE) == 4 and "last four columns" in FLAT
+
+
+def test_no_bundled_benchmark_has_a_border_band() -> None:
+    names = [name for name in BENCHMARKS.bundled() if not is_speed(name)]
+    assert "No bundled benchmark sets one" in FLAT
+    assert all(load_benchmark(name).border_band == 0 for name in names)
+
+
+@pytest.mark.parametrize("line", sorted(set(re.findall(r"^hdeocc .*$", TEXT, re.MULTILINE))))
+def test_commands_exist_with_their_options(line: str) -> None:
+    words = line.partition("#")[0].split()[1:]
+    command: click.Command = main
+    while isinstance(command, click.Group):
+        found = command.get_command(click.Context(command), words.pop(0))
+        assert found is not None, line
+        command = found
+    known = {option for parameter in command.params for option in parameter.opts}
+    assert {word for word in words if word.startswith("--")} <= known
