@@ -45,6 +45,23 @@ def _full(tensor: Tensor) -> Tensor:
     return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
 
 
+def halve(path: Path) -> None:
+    """Rewrite a safetensors file with float16 in place of float32, half as large.
+
+    Raises:
+        InputError: a number that half precision does not reach (65504).
+    """
+    tensors = {
+        name: t.half() if t.dtype == torch.float32 else t for name, t in load_file(path).items()
+    }
+    for name, tensor in tensors.items():
+        if not bool(tensor.isfinite().all()):
+            raise InputError(
+                f"{path}: {name} is out of the range of half precision; leave out --half"
+            )
+    save_tensors(path, tensors)
+
+
 def save_state(workdir: Path, step: int, tensors: dict[str, Tensor], optimisers: list[Any]) -> None:
     """Keep the training state after ``step`` steps as one folder; older ones are removed.
 

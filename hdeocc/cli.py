@@ -14,6 +14,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "quickstart": ("leaderboards.cli:quickstart", "The whole job on built-in people, in minutes."),
     "synth": ("synth.cli:synth", "Build, preview and check data sets of occluded people."),
     "bench": ("leaderboards.cli:bench", "Fit, predict and score the methods of a benchmark."),
+    "train": ("hdeocc.train_cli:train", "Train the two-stage model, or any learned method."),
     "predict": ("leaderboards.cli_predict:predict", "Predict a data set with a fitted method."),
     "deocclude": ("hdeocc.deocclude_cli:deocclude", "Complete the people of a photo."),
     "score": ("leaderboards.cli_predict:score", "Score predictions of any program."),

@@ -91,9 +91,15 @@ def describe(
 
 
 def fit_into(
-    folder: Path, method: Method, about: About, data: FitData, budget: Budget, fabric: "Fabric"
+    folder: Path,
+    method: Method,
+    about: About,
+    data: FitData,
+    budget: Budget,
+    fabric: "Fabric",
+    half: bool = False,
 ) -> None:
-    """Fit a method and leave it in ``folder``, whole or not at all.
+    """Fit a method and leave it in ``folder``, whole or not at all; ``half``: in half precision.
 
     With ``data.workdir`` an interrupted training of the same ``about`` goes on, its seconds too;
     that of another is started anew. On several processes the first one writes.
@@ -112,15 +118,17 @@ def fit_into(
         if workdir is not None and workdir.is_dir() and fabric.is_global_zero:
             write_text(workdir / "seconds.json", json.dumps({"seconds": seconds}))
     if fabric.is_global_zero:
-        _save(folder, method, {"key": key, **about}, seconds)
+        _save(folder, method, {"key": key, **about}, seconds, half)
         if workdir is not None:
             checkpoint.clear_states(workdir)
     fabric.barrier()
 
 
-def _save(folder: Path, method: Method, about: About, seconds: float) -> None:
+def _save(folder: Path, method: Method, about: About, seconds: float, half: bool) -> None:
     with new_folder(folder) as unfinished:
         method.save(unfinished)
+        for path in unfinished.glob("*.safetensors") if half else ():
+            checkpoint.halve(path)
         about = about | {"weights_sha256": file_digests(unfinished)}
         about |= {"seconds": seconds if method.learned else None, "title": method.title}
         write_text(unfinished / FITTED, json.dumps(about, indent=1) + "\n")
