@@ -33,10 +33,13 @@ def triple(places: int = 7) -> tuple[Tensor, Tensor, Tensor]:
     return q, k, v
 
 
-@pytest.mark.parametrize("way", ["batched", "sample by sample", "fused"])
+@pytest.mark.parametrize("way", ["batched", "sample by sample", "tiled", "fused"])
 def test_values_and_gradients_equal_plain_loops(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    if way == "sample by sample":
+    if way in ("sample by sample", "tiled"):
         monkeypatch.setattr(attention, "LOOP_FROM", 1)
+    if way == "tiled":
+        monkeypatch.setattr(attention, "TILED_FROM", 1)
+        monkeypatch.setattr(attention, "TILE", 3)  # the last part has one row
     function = attention._fused_attention if way == "fused" else two_way_attention
     inputs = triple()
     got, want = function(*inputs, 0.7), loops(*inputs, 0.7)
@@ -59,7 +62,11 @@ def test_the_two_directions_differ_and_weigh_to_one() -> None:
     assert torch.allclose(swapped[0], back) and torch.allclose(swapped[1], forth)
 
 
-def test_softmax_is_float32_under_bfloat16() -> None:
+@pytest.mark.parametrize("tiled", [True, False])
+def test_softmax_is_float32_under_bfloat16(tiled: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if tiled:
+        monkeypatch.setattr(attention, "LOOP_FROM", 1)
+        monkeypatch.setattr(attention, "TILED_FROM", 1)
     torch.manual_seed(0)
     q, k, v = (torch.randn(1, 8, 300) * s for s in (6, 6, 1))
     exact = two_way_attention(q, k, v, 1.0)[0]
