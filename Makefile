@@ -14,9 +14,11 @@ test: $(VENV)/installed-dev
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest
 
-# Samples a second and core beside the limit of the machine; OUT=FOLDER keeps speed.json there.
+# Samples a second and core beside the limit of the machine, both networks at 256 px beside their
+# baselines (on CUDA where there is a device), and the page; OUT=FOLDER keeps speed.json there.
 speed: $(VENV)/installed-dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m speed --durations=0 tests/speed
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -s -m speed --durations=0 tests/speed \
+		tests/leaderboards/page/test_page_speed.py
 
 # Peak memory of building and checking 200 and 20,000 samples.
 memory: $(VENV)/installed-dev

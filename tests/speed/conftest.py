@@ -30,7 +30,7 @@ def report(request: pytest.FixtureRequest) -> Iterator[Report]:
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     report = config.stash.get(_REPORT, None)
-    if report is None or not report.rows:
+    if report is None or not report.table():
         return
     terminalreporter.section("speed")
     terminalreporter.write_line(report.table())
