@@ -1,9 +1,9 @@
 """A photo and the visible part of a person in, the whole person out.
 
 The person is looked at in square crops whose place comes from the given mask and from what stage 1
-makes of it, never from a truth: a first, wide look finds where the whole person may be, the second
-frames that as the training data frame a person. Stage 2 paints the hidden part, which is enlarged
-into the photo. Every pixel of the photo outside the hidden part stays as it is.
+makes of it, never from a truth: wide looks find where the whole person may be, and the last one
+frames that as the training data frame a whole person. Stage 2 paints the hidden part, which is
+enlarged into the photo. Every pixel of the photo outside the hidden part stays as it is.
 """
 
 from dataclasses import dataclass
@@ -27,8 +27,10 @@ from synth.sources.crop import fill_labels
 SIZES: dict[Preset, int] = {"quick": 64, "small": 128, "full": 256}
 # What can be known of a photo in which only the visible part of a person is marked.
 KNOWN = {"mask": {"image", "initial"}, "content": {"image", "initial", "modal", "amodal"}}
-# Sides of the first look, in those of the rule: with half a person hidden, all of it fits.
+# Sides of the first looks, in those of the rule: with half a person hidden, mostly all of it fits.
 WIDE = 1.5
+# A look whose person runs out of the square is followed by one from farther away; at most so many.
+LOOKS = 4
 HALF = 0.5
 
 
@@ -149,10 +151,14 @@ class Deoccluder:
 
     def _look(self, photo: np.ndarray, modal: np.ndarray) -> tuple[Square, np.ndarray]:
         """Where the whole person is framed, and its probability there, (S, S) float32."""
-        seen = crops.person_box(modal)
-        wide = crops.square_about(seen, WIDE)
-        found = self._probability(photo, modal, wide) >= HALF
-        square = crops.square_about(_joined(seen, _box_in_photo(found, wide)))
+        seen = whole = crops.person_box(modal)
+        for _ in range(LOOKS):
+            wide = crops.square_about(whole, WIDE)
+            found = self._probability(photo, modal, wide) >= HALF
+            whole = _joined(seen, _box_in_photo(found, wide))
+            if not _runs_out(found, wide, modal.shape):
+                break
+        square = crops.square_about(whole)
         return square, self._probability(photo, modal, square)
 
     def _probability(self, photo: np.ndarray, modal: np.ndarray, square: Square) -> np.ndarray:
@@ -240,6 +246,14 @@ def _box_in_photo(found: np.ndarray, square: Square) -> Box | None:
     scale = square.side / found.shape[0]
     x, y = square.left + left * scale, square.top + top * scale
     return round(x), round(y), max(round(width * scale), 1), max(round(height * scale), 1)
+
+
+def _runs_out(found: np.ndarray, square: Square, shape: tuple[int, ...]) -> bool:
+    """Whether a mask (S, S) of a square reaches an edge of it behind which the photo goes on."""
+    inside = (square.top > 0, square.left > 0,
+              square.top + square.side < shape[0], square.left + square.side < shape[1])  # fmt: skip
+    edges = (found[:2], found[:, :2], found[-2:], found[:, -2:])
+    return any(bool(edge.any()) and on for edge, on in zip(edges, inside, strict=True))
 
 
 def _joined(one: Box, other: Box | None) -> Box:
