@@ -39,7 +39,7 @@ def for_inference(
     compiled: torch.compile the forward pass; the first call of every shape then takes minutes,
         and a C++ compiler (CPU) or Triton (CUDA) must be there.
     """
-    fast = copy.deepcopy(network).requires_grad_(False)
+    fast = copy.deepcopy(network).eval().requires_grad_(False)
     for module in list(fast.modules()):
         if isinstance(module, nn.Sequential):
             _fold_sequential(module)

@@ -2,6 +2,7 @@
 
 import copy
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeVar
 
@@ -130,8 +131,9 @@ def test_stage_2_stays_the_same_where_windows_hold_nothing_known() -> None:
         assert_same(plain, for_inference(plain), (image, nowhere, everywhere, parsing))
 
 
-def test_the_original_is_left_alone_and_the_copy_is_frozen() -> None:
-    plain = stage_2().train()
+@pytest.mark.parametrize("build", [stage_1, stage_2])
+def test_the_original_is_left_alone_and_the_copy_is_frozen(build: Callable[[], nn.Module]) -> None:
+    plain = build().train()
     before = copy.deepcopy(plain.state_dict())
     fast = for_inference(plain)
     assert plain.training and all(p.requires_grad for p in plain.parameters())
