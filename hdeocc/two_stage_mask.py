@@ -16,9 +16,11 @@ from hdeocc.learned import Adversarial, Learned, Terms
 from hdeocc.losses import Features, MaskLossConfig
 from hdeocc.mask_completion import MaskCompletion, MaskCompletionConfig, MaskOutput
 from hdeocc.method import Budget, FitData, Preset, Track
+from hdeocc.stream import endless
 from hdeocc.templates import fit_templates
 
 log = logging.getLogger(__name__)
+TEMPLATE_SAMPLES = 1000
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,10 @@ class TwoStageMask(Learned):
     def prepare(self, data: FitData, budget: Budget) -> None:
         config = self.sizes.net
         if config.templates:
-            masks = (data.train[i].amodal for i in range(len(data.train)))
+            count = len(data.train)
+            if endless(data.train) is not None:  # made for the templates alone, one by one
+                count = min(count, TEMPLATE_SAMPLES)
+            masks = (data.train[i].amodal for i in range(count))
             templates = fit_templates(
                 masks,
                 config.templates,

@@ -38,11 +38,11 @@ def measure(method: Method, samples: Sequence[Sample]) -> dict[str, float]:
 
 
 def picture(method: Method, samples: Sequence[Sample]) -> np.ndarray:
-    """A row for each of the first samples, uint8 RGB: input, prediction, truth.
+    """A row for each of a few of the samples, uint8 RGB: input, prediction, truth.
 
     Masks are drawn as a blue tint; content is painted into the true hole.
     """
-    drawn = [_row(method.track, *pair) for pair in _outputs(method, samples[:SHOWN])]
+    drawn = [_row(method.track, *pair) for pair in _outputs(method, spread(samples, SHOWN))]
     return np.concatenate(drawn) if drawn else np.zeros((1, 1, 3), np.uint8)
 
 

@@ -13,6 +13,7 @@ from hdeocc.augment import NO_AUGMENTATION, Augmentation, augment
 from hdeocc.batch import Batch, UndeclaredInput, collate
 from hdeocc.stream import Cached, batch_indices, endless, training_batch, training_batches
 from synth.live import Live
+from synth.occlusion_spec import Initial
 from synth.plan import Plan, open_plan
 from synth.sample import Sample, violations
 from tests.fakes import make_samples
@@ -151,3 +152,19 @@ def test_occluders_are_lent_within_the_batch(plan: Plan) -> None:
 
     training_batch(Counting(plan), 6, 0, 2, Augmentation(recombine=1.0))
     assert made == list(range(12, 18))
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_training_starts_from_the_initial_masks_of_the_data(
+    stored: bool, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Jittered as the recipe says, not replaced by the true modal masks, whatever is varied."""
+    folder = write_tiny(tmp_path_factory.mktemp("jittered"))
+    initial = Initial(kind="jitter", iou=(0.6, 0.8))
+    live = Live(open_plan(tiny_recipe().model_copy(update={"initial": initial}), folder))
+    samples = [live[i] for i in range(12)] if stored else live
+    for step in range(3):
+        batch = training_batch(samples, 4, 0, step, Augmentation(recombine=1.0))
+        found, true = batch.initial >= 0.5, batch.modal >= 0.5
+        iou = (found & true).sum((1, 2, 3)) / (found | true).sum((1, 2, 3))
+        assert bool((iou < 0.95).all()) and float(iou.mean()) == pytest.approx(0.7, abs=0.15)

@@ -1,20 +1,29 @@
 """Our two stages as methods: the contract of every method, and what is particular to them."""
 
-from typing import ClassVar
+from dataclasses import replace
+from pathlib import Path
+from typing import ClassVar, cast
 
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
+from hdeocc import losses
+from hdeocc.batch import Batch, collate
+from hdeocc.content_recovery import ContentOutput
+from hdeocc.mask_completion import MaskCompletion, MaskOutput
 from hdeocc.method import Budget, FitData, Method
 from hdeocc.two_stage_content import (
     CONTENT_PRESETS,
     STAGE_1,
+    ContentNets,
     TwoStageContent,
     one_hot,
     parsing_inside,
 )
 from hdeocc.two_stage_mask import MASK_PRESETS, TwoStageMask
+from synth.errors import InputError
 from tests.conformance import ContentConformance, LearnedConformance, cpu_fabric
 from tests.fakes import make_samples
 
@@ -80,3 +89,139 @@ def test_every_preset_fits_its_size(preset: str, pixels: int) -> None:
     if preset == "full":
         assert mask.parameters_used() == pytest.approx(27.0e6, rel=0.01)
     assert content.parameters_used() > mask.parameters_used()
+
+
+class Wrong(torch.nn.Module):
+    """Stands for stage 1: takes the lower half of the frame for the person, all of it trousers."""
+
+    config = MASK_PRESETS["quick"].net
+
+    def forward(self, image: Tensor, initial: Tensor) -> MaskOutput:
+        size = image.shape[-1]
+        lower = (torch.arange(size) >= size // 2).float()[:, None].expand(len(image), 1, size, size)
+        mask = torch.cat([1 - lower, lower], dim=1) * 20 - 10
+        parsing = torch.zeros(len(image), 20, size, size)
+        parsing[:, 9] = 9.0
+        nothing = torch.cat([torch.ones_like(lower), -torch.ones_like(lower)], dim=1) * 10
+        return MaskOutput(nothing, mask, parsing, parsing)
+
+
+def predicted(share: float) -> tuple[ContentNets, Batch]:
+    """Stage 2 that learns from predicted masks, and people whose initial masks are not true."""
+    torch.manual_seed(0)
+    sizes = replace(CONTENT_PRESETS["quick"], predicted_masks=share, true_parsing=1.0)
+    method = TwoStageContent("quick", sizes)
+    method.net.stage_1 = cast(MaskCompletion, Wrong())
+    batch = collate(make_samples(4, 64, np.random.default_rng(0)))
+    return cast(ContentNets, method.nets), batch.replace(initial=batch.modal.roll(3, dims=3))
+
+
+def test_predicted_masks_are_those_of_the_full_pipeline() -> None:
+    nets, batch = predicted(1.0)
+    seen = nets.with_masks(batch)
+    assert torch.equal(seen.modal, batch.initial)
+    lower = torch.zeros_like(batch.amodal)
+    lower[:, :, 32:] = 1
+    assert torch.equal(seen.amodal, torch.maximum(lower, batch.initial))
+    assert torch.equal(seen.wrong, (seen.amodal > 0) & (batch.amodal == 0))
+    trousers = nets.guidance(seen)[:, 9:10]
+    assert torch.equal((trousers > 0.9).float(), seen.amodal), "parsing is predicted, and fits"
+
+
+def test_by_default_masks_and_parsing_are_as_they_were() -> None:
+    nets, batch = predicted(0.0)
+    seen = nets.with_masks(batch)
+    assert all(torch.equal(seen.fields[name], value) for name, value in batch.fields.items())
+    assert not seen.wrong.any()
+    torch.testing.assert_close(nets.guidance(seen), one_hot(batch.parsing))
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    nets.with_masks(batch)
+    assert torch.equal(before, torch.get_rng_state()), "the draws of a step would be others"
+
+
+def test_a_share_of_the_samples_gets_predicted_masks() -> None:
+    nets, batch = predicted(0.5)
+    torch.manual_seed(0)
+    changed = torch.stack(
+        [(nets.with_masks(batch).modal != batch.modal).flatten(1).any(dim=1) for _ in range(50)]
+    )
+    assert float(changed.float().mean()) == pytest.approx(0.5, abs=0.1)
+
+
+def losses_with(batch: Batch) -> dict[str, float]:
+    nets = predicted(1.0)[0].train()
+    torch.manual_seed(0)
+    with torch.no_grad():
+        terms, _ = nets.generator_step(batch)
+    return {name: float(value) for name, value in terms.items()}
+
+
+def test_what_is_wrongly_taken_for_the_person_teaches_nothing() -> None:
+    """The clean picture shows something else there, so no loss may depend on it."""
+    nets, batch = predicted(1.0)
+    wrong = nets.with_masks(batch).wrong
+    noise = torch.rand(batch.clean.shape, generator=torch.Generator().manual_seed(0))
+    other = batch.replace(clean=torch.where(wrong, noise, batch.clean))
+    assert losses_with(batch) == losses_with(other)
+    right = (batch.amodal > 0) & (nets.with_masks(batch).amodal > 0) & (batch.initial == 0)
+    taught = batch.replace(clean=torch.where(right, noise, batch.clean))
+    assert losses_with(batch)["l1"] != losses_with(taught)["l1"]
+
+
+def test_no_gradient_comes_from_where_masks_are_wrong() -> None:
+    nets, batch = predicted(1.0)
+    seen = nets.with_masks(batch)
+    hole = (seen.amodal >= 0.5) & (seen.modal < 0.5)
+    recon = torch.rand(batch.clean.shape, requires_grad=True)
+    comp = torch.where(hole, recon, batch.image)
+    out = ContentOutput(recon, comp)
+    target = nets._target(seen, out, hole)
+    l1_only = replace(nets.loss, adversarial=0.0)
+    terms = losses.content_losses(out, target, seen.amodal, hole=hole, config=l1_only)
+    terms["l1"].backward()
+    assert recon.grad is not None
+    silent = seen.wrong.expand_as(recon)
+    assert not recon.grad[silent].any() and recon.grad[~silent].abs().mean() > 0
+
+
+def test_training_on_predicted_masks_goes_through() -> None:
+    samples = make_samples(4, 64, np.random.default_rng(0))
+    sizes = replace(CONTENT_PRESETS["quick"], predicted_masks=0.5)
+    method = TwoStageContent("quick", sizes)
+    data = FitData(samples, [], upstream={STAGE_1: TwoStageMask("quick")})
+    method.fit(data, Budget(8, batch=4, precision="32-true"), cpu_fabric())
+    prediction = method.predict(collate(samples))
+    assert bool(torch.isfinite(prediction).all())
+
+
+def test_stage_2_stands_on_a_stage_1_of_other_settings(tmp_path: Path) -> None:
+    """Saved, it remembers which; the preset's stays as it was."""
+    samples = make_samples(2, 64, np.random.default_rng(0))
+    stage_1 = TwoStageMask.variant("quick", {"templates": 3})
+    method = TwoStageContent("quick")
+    method.prepare(FitData(samples, [], upstream={STAGE_1: stage_1}), Budget(4))
+    method.save(tmp_path)
+    again = TwoStageContent("quick")
+    again.load(tmp_path)
+    assert again.net.stage_1.config.templates == 3
+    batch = collate(samples)
+    torch.testing.assert_close(method.predict(batch), again.predict(batch))
+    (tmp_path / "stage_1.json").write_text('{"wdith": 3}')
+    with pytest.raises(InputError, match=r"stage_1.json: no settings of stage 1"):
+        TwoStageContent("quick").load(tmp_path)
+    TwoStageContent("quick").save(tmp_path / "plain")
+    assert not (tmp_path / "plain" / "stage_1.json").exists()
+
+
+def test_stage_2_refuses_a_stage_1_that_does_not_parse() -> None:
+    stage_1 = TwoStageMask.variant("quick", {"parsing": False})
+    with pytest.raises(InputError, match="guided by the parsing of stage 1, which has none"):
+        TwoStageContent("quick").prepare(FitData([], [], upstream={STAGE_1: stage_1}), Budget(4))
+
+
+def test_weights_of_another_width_are_one_line(tmp_path: Path) -> None:
+    TwoStageMask.variant("quick", {"net.width": 2}).save(tmp_path)
+    with pytest.raises(InputError, match="not weights of TwoStageMask at preset quick") as caught:
+        TwoStageMask("quick").load(tmp_path)
+    assert "\n" not in caught.value.message

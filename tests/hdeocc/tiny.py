@@ -2,6 +2,9 @@
 
 import sys
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import ClassVar
 
@@ -14,7 +17,7 @@ from torch.nn import functional as F
 from hdeocc import train
 from hdeocc.batch import Batch
 from hdeocc.learned import Adversarial, Learned, Terms
-from hdeocc.method import Budget, FitData, Preset, Track
+from hdeocc.method import GROUP, Budget, FitData, Preset, Track
 from synth.sample import Sample
 from tests.fakes import make_samples
 
@@ -62,6 +65,55 @@ class Tiny(Learned):
 
     def infer(self, batch: Batch) -> Tensor:
         return torch.sigmoid(self.nets.generator(torch.cat([batch.image, batch.initial], 1)))
+
+
+class TinyPainterNets(Adversarial):
+    """Paints by one convolution."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(nn.Sequential(nn.Conv2d(4, channels, 3, padding=1), nn.ReLU(),
+                                       nn.Conv2d(channels, 3, 3, padding=1)))  # fmt: skip
+
+    def generator_step(self, batch: Batch) -> tuple[Terms, Terms]:
+        made = self.generator(torch.cat([batch.image, batch.modal], 1)).float()
+        return {"l1": (made - batch.clean).abs().mean()}, {}
+
+
+@dataclass(frozen=True)
+class TinyPainterPreset:
+    """Its one setting."""
+
+    channels: int = 4
+
+
+class TinyPainter(Learned):
+    """Paints, badly; needs the masks of Tiny."""
+
+    track: ClassVar[Track] = "content"
+    title = "tiny painter"
+    consumes = frozenset({"image", "modal"})
+    upstream: ClassVar[tuple[str, ...]] = ("mask.tiny",)
+    presets: ClassVar[Mapping[Preset, TinyPainterPreset]] = {"quick": TinyPainterPreset()}
+
+    def __init__(self, preset: Preset = "quick", sizes: TinyPainterPreset | None = None) -> None:
+        super().__init__(preset)
+        self.nets = TinyPainterNets((sizes or TinyPainterPreset()).channels)
+
+    def prepare(self, data: FitData, budget: Budget) -> None:
+        assert isinstance(data.upstream["mask.tiny"], Tiny)
+
+    def infer(self, batch: Batch) -> Tensor:
+        return self.nets.generator(torch.cat([batch.image, batch.modal], 1))
+
+
+def registry() -> dict[str, EntryPoint]:
+    """Stands for the installed entry points: these two, and one that learns nothing."""
+    where = {
+        "mask.tiny": "tests.hdeocc.tiny:Tiny",
+        "mask.identity": "baselines.mask_floors:Identity",
+        "content.tiny": "tests.hdeocc.tiny:TinyPainter",
+    }
+    return {name: EntryPoint(name, value, GROUP) for name, value in sorted(where.items())}
 
 
 def people() -> list[Sample]:

@@ -1,0 +1,265 @@
+"""`hdeocc train`: one command makes a model that says what it is, and goes on after any stop."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from click.testing import CliRunner, Result
+from safetensors.torch import load_file
+
+import hdeocc.method
+import hdeocc.train
+from hdeocc.cli import main
+from hdeocc.fitted import load_fitted
+from hdeocc.training_log import read_log
+from hdeocc.validation import measure
+from synth.live import Live
+from synth.plan import open_plan
+from synth.recipe import load_recipe
+from synth.store import Dataset
+from tests.hdeocc.tiny import Tiny, registry
+from tests.synth.tiny import RECIPE, write_tiny
+
+
+@pytest.fixture(autouse=True)
+def tiny_methods(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(hdeocc.method, "_entries", registry)
+    monkeypatch.setenv("HDEOCC_CACHE", str(tmp_path / "no-weights"))
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Photos, and a recipe of them that stores no train samples."""
+    folder = write_tiny(tmp_path_factory.mktemp("photos"))
+    (folder / "tiny.toml").write_text(RECIPE.format(train=0, shard_size=8))
+    return folder
+
+
+def arguments(photos: Path, out: Path, *more: str, method: str = "tiny") -> list[str]:
+    given = ["--data", str(photos / "tiny.toml"), "--photos", str(photos), "--out", str(out)]
+    fast = ["--samples", "24", "--batch", "4", "--precision", "32-true", "--workers", "0"]
+    return ["train", method, *given, *fast, "--accelerator", "cpu", *more]
+
+
+def run(*given: Any, **options: Any) -> Result:
+    return CliRunner().invoke(main, arguments(*given, **options), prog_name="hdeocc")
+
+
+def refused(*given: Any, **options: Any) -> str:
+    """The one line of a run that is refused."""
+    result = run(*given, **options)
+    assert result.exit_code == 2, result.output
+    [line] = result.output.strip().splitlines()
+    return line
+
+
+@pytest.fixture(scope="module")
+def model(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A model of both methods, and what the command printed."""
+    out = tmp_path_factory.mktemp("model") / "m"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hdeocc.method, "_entries", registry)
+        result = run(photos, out)
+    assert result.exit_code == 0, result.output
+    return out, result.stdout
+
+
+def test_a_model_says_what_it_is(model: tuple[Path, str], photos: Path) -> None:
+    out, printed = model
+    facts = json.loads((out / "model.json").read_text())
+    assert facts["preset"] == "quick" and facts["name"] == "tiny"
+    assert facts["data"]["name"] == "tiny" and facts["data"]["made"] == "while training"
+    assert facts["data"]["recipe"]["counts"]["train"] == 0
+    live = Live(open_plan(load_recipe(photos / "tiny.toml"), photos))
+    assert facts["data"]["train_fingerprint"] == live.fingerprint
+    for track in ("mask", "content"):
+        one = facts[track]
+        assert one["budget"]["samples"] == 24 and one["seconds"] > 0
+        assert one["pace"]["step_ms"]["median"] > 0 and one["pace"]["peak_memory_bytes"] > 0
+        assert set(one["weights_sha256"]) == {"weights.safetensors"}
+        assert one["bytes"] == (out / track / "weights.safetensors").stat().st_size
+        assert f"{one['method']}: " in printed
+    assert set(facts["mask"]["val"]) == {"iou", "invisible_iou", "l1"}
+    assert set(facts["content"]["val"]) == {"l1_hole", "psnr_hole"}
+    assert facts["versions"]["torch"] == torch.__version__
+
+
+def test_the_numbers_are_those_of_the_kept_weights_on_val(
+    model: tuple[Path, str], photos: Path
+) -> None:
+    out, _ = model
+    facts = json.loads((out / "model.json").read_text())
+    val = Live(open_plan(load_recipe(photos / "tiny.toml"), photos), "val")
+    for track in ("mask", "content"):
+        again = measure(load_fitted(out / track).method, list(val))
+        assert facts[track]["val"] == pytest.approx(again)
+
+
+def test_the_card_names_data_licences_numbers_limits_and_how_to_load(
+    model: tuple[Path, str],
+) -> None:
+    out, _ = model
+    card = (out / "README.md").read_text()
+    facts = json.loads((out / "model.json").read_text())
+    for words in ("## Licences", "## Intended use and limits", "hdeocc predict", "val samples"):
+        assert words in card
+    assert f"{facts['content']['val']['l1_hole']:.4f}" in card
+    assert facts["photos"]["people"][0]["licence"] in card
+    assert facts["photos"]["samples_looked_at"] > 0
+
+
+def test_the_same_command_again_trains_nothing(
+    model: tuple[Path, str], photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, printed = model
+    monkeypatch.setattr(hdeocc.train, "train_step", None)
+    before = (out / "model.json").read_bytes()
+    again = run(photos, out)
+    assert again.exit_code == 0 and again.stdout == printed
+    assert (out / "model.json").read_bytes() == before
+
+
+def test_other_settings_in_the_same_folder_are_named(model: tuple[Path, str], photos: Path) -> None:
+    out, _ = model
+    line = refused(photos, out, "--lr", "0.5", "--seed", "3", method="mask.tiny")
+    assert "was begun with content.batch 4 and not nothing" in line
+    line = refused(photos, out, "--lr-content", "0.5")
+    assert line.endswith(f"{out}: was begun with content.lr 0.001 and not 0.5; give another --out")
+    assert "half False and not True" in refused(photos, out, "--half")
+
+
+def test_a_folder_of_something_else_is_left_alone(photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "m"
+    out.mkdir()
+    (out / "mine.txt").write_text("mine")
+    assert "holds something else" in refused(photos, out)
+    assert "is a file" in refused(photos, out / "mine.txt")
+    assert [path.name for path in out.iterdir()] == ["mine.txt"]
+
+
+@pytest.mark.parametrize(
+    ("method", "more", "words"),
+    [
+        ("mask.tinny", [], "no method 'mask.tinny'; did you mean mask.tiny"),
+        ("identity", [], "mask.identity: learns nothing"),
+        ("tiny", ["--set", "channels=2"], "--set channels=2: give mask.OPTION=VALUE or content."),
+        ("tiny", ["--set", "content.chanels=2"], "no option 'chanels'; did you mean channels"),
+        ("tiny", ["--set", "content.channels=many"], "give a whole number"),
+        ("content.tiny", ["--upstream", "nowhere"], "nowhere: holds no fitted method"),
+    ],
+)
+def test_a_mistake_is_one_line_and_nothing_is_written(
+    method: str, more: list[str], words: str, photos: Path, tmp_path: Path
+) -> None:
+    assert words in refused(photos, tmp_path / "m", *more, method=method)
+    assert not (tmp_path / "m").exists()
+
+
+def test_data_that_is_nothing_is_refused(tmp_path: Path) -> None:
+    result = CliRunner().invoke(
+        main, ["train", "tiny", "--data", "peple-quick", "--out", str(tmp_path / "m")]
+    )
+    assert result.exit_code == 2 and "people-quick" in result.output
+    assert not (tmp_path / "m").exists()
+
+
+def test_options_change_the_method_and_are_kept(photos: Path, tmp_path: Path) -> None:
+    out = tmp_path / "m"
+    assert run(photos, out, "--set", "content.channels=2", "--samples-mask", "4").exit_code == 0
+    fitted = load_fitted(out / "content")
+    assert fitted.method.options == {"channels": 2} and fitted.method.parameters_used() == 131
+    mask = json.loads((out / "mask" / "fitted.json").read_text())
+    assert mask["budget"]["samples"] == 4 and "options" not in mask
+
+
+def test_a_method_may_build_on_a_fitted_one(
+    model: tuple[Path, str], photos: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "m"
+    upstream = str(model[0] / "mask")
+    assert run(photos, out, "--upstream", upstream, method="content.tiny").exit_code == 0
+    assert not (out / "mask").exists()
+    one, other = (json.loads((p / "content" / "fitted.json").read_text()) for p in (out, model[0]))
+    assert one["key"] == other["key"] and one["weights_sha256"] == other["weights_sha256"]
+
+
+def test_half_precision_is_half_as_large_and_loads(
+    model: tuple[Path, str], photos: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "m"
+    result = run(photos, out, "--half", method="mask.tiny")
+    assert "MB of weights (float16)" in result.output
+    kept = load_file(out / "mask" / "weights.safetensors")
+    assert {t.dtype for t in kept.values() if t.is_floating_point()} == {torch.float16}
+    whole, half = load_fitted(model[0] / "mask"), load_fitted(out / "mask")
+    assert isinstance(whole.method, Tiny) and isinstance(half.method, Tiny)
+    for name, tensor in whole.method.nets.generator.state_dict().items():
+        other = half.method.nets.generator.state_dict()[name]
+        assert other.dtype == tensor.dtype
+        torch.testing.assert_close(other, tensor, atol=1e-3, rtol=1e-3)
+    assert whole.key != half.key
+
+
+def test_a_built_data_set_will_do(photos: Path, tmp_path: Path) -> None:
+    from synth.build import build
+
+    recipe = load_recipe(photos / "tiny.toml")
+    counts = recipe.counts.model_copy(update={"train": 6})
+    build(recipe.model_copy(update={"counts": counts}), tmp_path / "d", photos, progress=False)
+    out = tmp_path / "m"
+    given = ["--data", str(tmp_path / "d")]
+    assert run(photos, out, *given, method="mask.tiny").exit_code == 0
+    facts = json.loads((out / "model.json").read_text())["data"]
+    assert facts["made"] == "before"
+    assert facts["fingerprint"] == Dataset.open(tmp_path / "d").fingerprint
+
+
+def program(given: list[str], seconds: float) -> "subprocess.Popen[bytes]":
+    command = [sys.executable, "-m", "tests.hdeocc.tiny_cli", str(seconds), *given]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def test_killed_outright_the_same_command_ends_with_the_same_model(
+    model: tuple[Path, str], photos: Path, tmp_path: Path
+) -> None:
+    """Killed in the second of the two methods, after a checkpoint."""
+    out = tmp_path / "m"
+    with program(arguments(photos, out), 0.1) as process:
+        for _ in range(600):
+            if any((out / "training" / "content").glob("step-*")):
+                break
+            assert process.poll() is None
+            time.sleep(0.05)
+        os.kill(process.pid, signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
+    assert not (out / "model.json").exists() and not (out / "content").exists()
+    assert run(photos, out).exit_code == 0
+    for track in ("mask", "content"):
+        one, other = (json.loads((p / track / "fitted.json").read_text()) for p in (out, model[0]))
+        assert one["weights_sha256"] == other["weights_sha256"]
+        curves = [read_log(p / "training" / track) for p in (out, model[0])]
+        assert curves[0] == curves[1] and len(curves[0]) > 6
+        assert not list((out / "training" / track).glob("step-*")), "unfinished states are left"
+
+
+def test_two_devices_train_one_model(photos: Path, tmp_path: Path) -> None:
+    """Two processes on the CPU, started by the command itself."""
+    out = tmp_path / "m"
+    given = arguments(photos, out, "--devices", "2", method="mask.tiny")
+    command = [sys.executable, "-m", "tests.hdeocc.tiny_cli", *given]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr[-2000:]
+    facts = json.loads((out / "model.json").read_text())
+    assert facts["mask"]["pace"]["processes"] == 2
+    assert done.stdout.count("mask.tiny: iou") == 1
+    steps = [line["step"] for line in read_log(out / "training" / "mask") if "loss" in line]
+    assert steps == list(range(1, 7))
+    line = refused(photos, out, "--batch", "3", method="mask.tiny")
+    assert "mask.batch 4 and not 3" in line
