@@ -19,6 +19,8 @@ def add(
         InputError: no record, no results to stand beside, another test split or protocol than
             theirs, or a result that is there already.
     """
+    if not result.is_file():
+        raise InputError(f"{result}: no such file; write one with `hdeocc score ... --out FILE`")
     record, folder = read_record(result), opened(out)
     _check(result, record, read_records(folder.results))
     if record.track == "full" and predictions is not None and masks is None:

@@ -94,7 +94,7 @@ def facts_of(
         seed=_int(about.get("seed")) or 0,
         preset=str(about.get("preset", "")),
         consumes=_consumes(folder, about, consumes),
-        learned=bool(about.get("learned", True)),
+        learned=about["learned"] if isinstance(about.get("learned"), bool) else None,
         options=_dict(about.get("options")),
         parameters=_int(about.get("parameters")),
         macs=_int(about.get("macs")),

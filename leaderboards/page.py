@@ -151,7 +151,8 @@ def _facts(sections: Sequence[_Section]) -> dict[str, Any]:
     """What the page says once of all its rows."""
     tables = [section.table for section in sections]
     records = [record for table in tables for row in table.rows for record in row.records]
-    benchmarks = sorted({record.benchmark for record in records})
+    # Predictions of other programs were made by no benchmark, and have no preset.
+    benchmarks = sorted({record.benchmark for record in records if record.preset})
     return {
         "commands": [_command(name) for name in benchmarks],
         "tracks": {table.track: TRACK_TITLES[table.track] for table in tables},

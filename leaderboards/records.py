@@ -113,7 +113,7 @@ class Record(_Strict):
     floor: dict[str, Total] = Field({}, description="FID and KID of true photos among themselves")
     empty: dict[str, str] = Field(description="metrics without a number, each with its reason")
     consumes: tuple[str, ...]
-    learned: bool
+    learned: bool | None = Field(description="None where nobody said")
     options: dict[str, Any] = Field({}, description="what a variant changes in its method")
     parameters: int | None = Field(ge=0, description="None where nobody said")
     macs: int | None = Field(

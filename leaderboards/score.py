@@ -58,7 +58,7 @@ class Facts:
     preset: str = ""
     budget: dict[str, Any] | None = None
     consumes: tuple[str, ...] = ()
-    learned: bool = False
+    learned: bool | None = None
     options: dict[str, Any] = field(default_factory=dict)
     parameters: int | None = None
     macs: int | None = None

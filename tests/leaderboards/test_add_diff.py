@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,7 @@ def test_foreign_masks_are_scored_with_intervals(tiny: Path, tmp_path: Path) -> 
     assert record.totals == ours.totals and record.samples == ours.samples
     assert (record.method, record.milliseconds, record.device) == ("theirs", None, "not measured")
     assert record.parameters is None and record.macs is None, "nobody said, so it is not 0"
+    assert record.learned is None
     [line] = [one for one in done.output.splitlines() if one.split()[:1] == ["iou"]]
     assert f"{ours.total('iou'):.4f}" in line and "[0." in line and line.endswith("n 8")
 
@@ -129,10 +131,19 @@ def test_a_foreign_result_stands_beside_ours_and_can_be_verified(
     page, row = _text_of_row(tiny / "leaderboard.md", "Their hull")
     assert row.count("– <sup>1</sup>") == 3 and "made these predictions did not say" in page
     [row] = [r for r in _rows(tiny / "leaderboard.csv") if r["title"] == "Their hull"]
-    assert row["parameters"] == row["macs"] == row["milliseconds"] == ""
+    assert row["parameters"] == row["macs"] == row["milliseconds"] == row["learned"] == ""
+    [command] = re.findall("hdeocc bench run .*", (tiny / "leaderboard.html").read_text())
+    assert "people-tiny --out people-tiny" in command, (
+        "what the benchmark did not make is not in it"
+    )
     assert verify(tiny).faults == [] and verify(tiny).records == 9
     done = call("leaderboard", "add", out, tiny)
     assert done.exit_code == 2 and "has a result mask.their-hull.seed-0" in done.output
+
+
+def test_a_result_that_was_not_written_is_named(tiny: Path, tmp_path: Path) -> None:
+    done = call("leaderboard", "add", tmp_path / "gone.json", tiny)
+    assert done.exit_code == 2 and "gone.json: no such file; write one with" in done.output
 
 
 def test_a_foreign_pipeline_brings_its_masks(tiny: Path, tmp_path: Path) -> None:
