@@ -62,6 +62,12 @@ def costs(row: "Row") -> dict[str, str]:
     return dict(zip(COST, texts, strict=True))
 
 
+def devices(table: "Table") -> str:
+    """On what the times of a table were measured; "" where nothing was timed."""
+    records = [one for row in table.rows for one in row.records if one.milliseconds is not None]
+    return ", ".join(dict.fromkeys(one.device for one in records))
+
+
 def people(n: int) -> str:
     """So many people."""
     return "1 person" if n == 1 else f"{n} people"

@@ -3,10 +3,21 @@
 import math
 from collections.abc import Sequence
 
-from leaderboards.formats import EMPTY, ONE_PERSON, arrow, costs, ends, footnotes, number, people
+from leaderboards.formats import (
+    EMPTY,
+    ONE_PERSON,
+    arrow,
+    costs,
+    devices,
+    ends,
+    footnotes,
+    number,
+    people,
+)
 from leaderboards.published import REST, TITLE, UNKNOWN, WORDS, beside, wrong_sums
 from leaderboards.records import Total
 from leaderboards.rows import Row
+from leaderboards.stats import Interval
 from leaderboards.tables import TRACK_TITLES, Table
 from metrics import protocol
 from metrics.protocol import MetricSpec
@@ -49,12 +60,12 @@ def _section(table: Table, intervals: bool) -> str:
     numbered = _footnotes(table)
     notes = [f"<sup>{i}</sup> {reason}." for reason, i in numbered.items()]
     parts += ["<br>\n".join(notes)] if notes else []
-    parts += [floor] if (floor := floor_text(table)) else []
+    parts += [text for text in (timed_on(table), floor_text(table)) if text]
     spec = table.spec(table.headline)
-    if bins := bins_table(table, spec):
+    if bins := bins_table(table, spec, intervals):
         parts += [f"### {spec.title} {arrow(spec)} by visible share of the person", bins]
     for name in protocol.PART_METRICS[table.track]:
-        if by_part := parts_table(table, name):
+        if by_part := parts_table(table, name, intervals):
             parts += [f"### {_part_title(table, name)} by part of the body", by_part]
     return "\n\n".join(parts)
 
@@ -77,6 +88,12 @@ def about(table: Table, intervals: bool = True) -> str:
         f"(test split `{record.data.test_fingerprint[:12]}`), protocol {record.protocol}."
         f"{small}{spread}"
     )
+
+
+def timed_on(table: Table) -> str:
+    """Where the milliseconds were measured; "" where nothing was."""
+    places = devices(table)
+    return f"ms: median of one prediction at batch 1, on {escaped(places)}." if places else ""
 
 
 def floor_text(table: Table) -> str:
@@ -121,7 +138,7 @@ def terminal_table(table: Table) -> str:
     return aligned(heads, rows, {1})
 
 
-def bins_table(table: Table, spec: MetricSpec) -> str:
+def bins_table(table: Table, spec: MetricSpec, intervals: bool = False) -> str:
     """A metric by tenths of the visible share: one row a method; "" without any number."""
     found = {row.key: {b.low: b for b in table.binned(row, spec.name)} for row in table.rows}
     lows = sorted({low for bins in found.values() for low in bins})
@@ -134,7 +151,9 @@ def bins_table(table: Table, spec: MetricSpec) -> str:
         [
             escaped(table.label(row.record)),
             *(
-                number(bins[low].value, spec) if low in bins else EMPTY
+                _sure(number(bins[low].value, spec), bins[low].interval, spec, intervals)
+                if low in bins
+                else EMPTY
                 for bins in [found[row.key]]
                 for low in lows
             ),
@@ -144,17 +163,29 @@ def bins_table(table: Table, spec: MetricSpec) -> str:
     return aligned(heads, lines, {0})
 
 
-def parts_table(table: Table, metric: str) -> str:
+def parts_table(table: Table, metric: str, intervals: bool = False) -> str:
     """A metric by part of the body: one row a method; "" where no part is known."""
     specs = [spec for spec in table.specs if spec.name.startswith(f"{metric}@")]
     if not specs:
         return ""
     heads = ["method", *(spec.name.partition("@")[2] for spec in specs)]
     lines = [
-        [escaped(table.label(row.record)), *(_number(row, spec) for spec in specs)]
+        [
+            escaped(table.label(row.record)),
+            *(
+                _sure(_number(row, spec), row.intervals.get(spec.name), spec, intervals)
+                for spec in specs
+            ),
+        ]
         for row in table.rows
     ]
     return aligned(heads, lines, {0})
+
+
+def _sure(text: str, interval: Interval | None, spec: MetricSpec, wanted: bool) -> str:
+    """A number with its interval below it, where there is one and it is wanted."""
+    between = ends(interval, spec) if wanted else None
+    return text if between is None else f"{text}<br><sub>{between[0]} to {between[1]}</sub>"
 
 
 def _part_title(table: Table, metric: str) -> str:
@@ -222,5 +253,4 @@ def _cell(table: Table, row: Row, spec: MetricSpec, intervals: bool) -> str:
     text = f"**{text}**" if row.key in table.best[spec.name] else text
     spread = row.spread(spec.name)
     text += "" if spread is None else f" ± {number(spread, spec)}"
-    between = ends(row.intervals.get(spec.name), spec) if intervals else None
-    return text if between is None else f"{text}<br><sub>{between[0]} to {between[1]}</sub>"
+    return _sure(text, row.intervals.get(spec.name), spec, intervals)

@@ -29,7 +29,7 @@ def render(out: Path) -> list[Record]:
     write_text(out / "leaderboard.csv", machine.to_csv(tables))
     write_text(out / "leaderboard.json", machine.to_json(tables))
     write_text(out / "leaderboard.md", markdown.to_markdown(tables))
-    write_text(out / "leaderboard.tex", latex.to_latex(tables))
+    write_text(out / "leaderboard.tex", latex.to_latex(tables, intervals=True))
     _draw(out, folder, tables)
     return records
 

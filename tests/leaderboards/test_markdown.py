@@ -57,6 +57,20 @@ def test_bins_parts_and_the_floor_of_true_photos_stand_below() -> None:
     assert "(40 in each): FID 12.50, KID 0.00100." in text
 
 
+def test_numbers_of_bins_and_parts_have_their_intervals_too() -> None:
+    errors = [0.1, 0.2, 0.3, 0.4]  # two people in each of two bins, three with a head
+    text = to_markdown(make_tables([content_record(errors=errors)]))
+    bins, _, parts = text.partition("by visible share")[2].partition("by part of the body")
+    assert bins.count("<sub>") == 2 and _line(parts, "| Paint").count("<sub>") == 1
+    assert "<sub>" not in to_markdown(make_tables([content_record(errors=errors)]), intervals=False)
+
+
+def test_where_the_time_was_taken_is_said() -> None:
+    text = to_markdown(make_tables([record("a", LOW), record("b", HIGH, device="x")]))
+    assert "one prediction at batch 1, on x, a CPU." in text
+    assert "at batch 1" not in to_markdown(make_tables([record("a", LOW, milliseconds=None)]))
+
+
 def test_protocol_data_and_people_are_named() -> None:
     made = record("a", LOW, people=["x", "x", "y", "y", "z", "z", "w", "w"])
     text = to_markdown(make_tables([made]))
