@@ -12,6 +12,7 @@ from torch import Tensor
 from hdeocc import losses
 from hdeocc.batch import Batch, collate
 from hdeocc.content_recovery import ContentOutput
+from hdeocc.guided_recovery import one_hot, parsing_inside
 from hdeocc.mask_completion import MaskCompletion, MaskOutput
 from hdeocc.method import Budget, FitData, Method
 from hdeocc.two_stage_content import (
@@ -19,8 +20,6 @@ from hdeocc.two_stage_content import (
     STAGE_1,
     ContentNets,
     TwoStageContent,
-    one_hot,
-    parsing_inside,
 )
 from hdeocc.two_stage_mask import MASK_PRESETS, TwoStageMask
 from synth.errors import InputError
