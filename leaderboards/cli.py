@@ -1,6 +1,7 @@
 """The commands `hdeocc bench` and `hdeocc quickstart`."""
 
 import os
+import shlex
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -116,10 +117,15 @@ def run(
         _time(benchmark, out, {"--data": data, "--methods": methods, "--on": recipe})
         return
     given = (("--data", data), ("--methods", methods), ("--on", recipe))
-    command = f"hdeocc bench run {benchmark} --out {out}"
-    command += "".join(f" {option} {value}" for option, value in given if value)
+    command = f"hdeocc bench run {_quoted(benchmark)} --out {_quoted(out)}"
+    command += "".join(f" {option} {_quoted(value)}" for option, value in given if value)
     loaded = load_benchmark(benchmark)
     _run(_moved(loaded, recipe), out, data, _listed(methods), rerun, workers, command)
+
+
+def _quoted(value: object) -> str:
+    """A value as a shell takes it, so that a printed command can be pasted."""
+    return shlex.quote(str(value))
 
 
 def _moved(benchmark: "Benchmark", recipe: str | None) -> "Benchmark":
@@ -147,7 +153,7 @@ def _time(benchmark: str, out: Path, options: dict[str, object]) -> None:
                 f"{option}: {benchmark} needs no data and times all rows; leave it out"
             )
     speed = load_speed(benchmark)
-    with _interruptible(f"hdeocc bench run {benchmark} --out {out}"):
+    with _interruptible(f"hdeocc bench run {_quoted(benchmark)} --out {_quoted(out)}"):
         from leaderboards.timing import run_speed, speed_table
 
         click.echo(speed_table(run_speed(speed, out)))
@@ -187,7 +193,7 @@ def resume(out: Path, rerun: "Rerun", workers: int | None) -> None:
 
     claim = read_claim(out)
     methods = None if claim.methods is None else list(claim.methods)
-    command = f"hdeocc bench resume {out}"
+    command = f"hdeocc bench resume {_quoted(out)}"
     _run(claim.benchmark, out, claim.data, methods, rerun, workers, command)
 
 
@@ -211,7 +217,7 @@ def quickstart(out: Path, workers: int | None) -> None:
     started = time.monotonic()
     default = click.get_current_context().get_parameter_source("out")
     given = default is not None and default.name != "DEFAULT"
-    command = f"hdeocc quickstart{f' --out {out}' if given else ''}"
+    command = f"hdeocc quickstart{f' --out {_quoted(out)}' if given else ''}"
     # Its first user may have a processor that draws a pixel differently; only results that are
     # compared with ours have to be of the very same pixels.
     benchmark = load_benchmark("people-quick").model_copy(update={"fingerprint": None})
@@ -246,7 +252,7 @@ def print_tables(records: "list[Record]") -> None:
         first = table.first
         click.echo(f"\n{TRACK_TITLES[first.track]}: {first.data.title}, {first.protocol}\n")
         click.echo(terminal_table(table))
-        for reason in footnotes(table):
+        for reason in footnotes(table, table.shown):
             click.echo(f"Empty columns are left out: {reason}")
     click.echo()
 

@@ -123,7 +123,7 @@ def score(
     dataset = Dataset.open(data)
     chosen = dataset.split(split)
     given = None if consumes is None else [one.strip() for one in consumes.split(",")]
-    facts = facts_of(predictions, dataset.recipe.name, chosen.fingerprint, name, given)
+    facts = facts_of(predictions, dataset.recipe.name, chosen.fingerprint, name, given, masks=masks)
     rules = Rules("official" if protocol == "official" else "strict", border_band)
     pictures = pictures_of(predictions, masks, track)
     known = data_facts(dataset, split)

@@ -49,7 +49,7 @@ METRIC_WORDS = {
     "fid": "Distance between all recovered and all true pictures as Inception sees them. Biased "
     "with few pictures: compare rows of one table only.",
     "kid": "Like FID, from the same network, but without its bias with few pictures; may fall "
-    "slightly below 0 by chance.",
+    "below 0, the more the fewer photos: a photo is paired with its own truth too.",
 }
 COLUMN_WORDS = {
     "rank": "1 + the number of shown rows that are better beyond chance (paired bootstrap over "

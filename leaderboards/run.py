@@ -117,9 +117,9 @@ def _check_fingerprint(benchmark: Benchmark, dataset: Dataset) -> None:
     found, wanted = dataset.split("test").fingerprint, benchmark.fingerprint
     if wanted is not None and not found.startswith(wanted):
         raise InputError(
-            f"benchmark {benchmark.name}: is about the test split {wanted}, but these photos give "
-            f"{found[:12]}; take the photos it was made with, or say --on {benchmark.recipe}: the "
-            "same rows on yours, under a name of its own"
+            f"benchmark {benchmark.name}: is about the test split {wanted[:12]}, but these photos "
+            f"give {found[:12]}; take the photos it was made with, or say --on "
+            f"{benchmark.recipe}: the same rows on yours, under a name of its own, in a new --out"
         )
 
 

@@ -25,12 +25,12 @@ from hdeocc.two_stage_content import TwoStageContent
 from hdeocc.two_stage_mask import TwoStageMask
 from leaderboards import provenance
 from leaderboards.cost import macs_of
+from leaderboards.published import UNKNOWN
 from leaderboards.speed import Precision, SpeedBenchmark, SpeedRow
 from synth.atomic import write_text
 from synth.errors import InputError
 from synth.parsing import NUM_LABELS
 
-UNKNOWN = "not published here"
 Pass = Callable[[], object]
 Published = tuple[float, str]
 
