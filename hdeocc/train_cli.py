@@ -55,7 +55,7 @@ def train(method: str, data: str, out: Path, **given: Any) -> None:
     split, settings, licences), and OUT/training (loss curve, TensorBoard, pictures). Stop it at any
     time, or kill it; the same command goes on. Other settings need another OUT.
 
-    On several devices every step's batch is shared: --devices 8, or under torchrun or Slurm.
+    On several devices every step's batch is shared: --devices 8, or torchrun.
 
     \b
     Examples:
