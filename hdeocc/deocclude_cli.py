@@ -146,7 +146,7 @@ def _write(
     with new_result(target) as folder:
         written = []
         for number, visible in enumerate(people, 1):
-            name = "" if alone else f"person {number}, "
+            name = "" if alone else f"{number}: "
             inner = folder if alone else folder / f"person-{number}"
             inner.mkdir(exist_ok=True)
             person = deoccluder(image, visible.mask)

@@ -28,7 +28,7 @@ SIZES: dict[Preset, int] = {"quick": 64, "small": 128, "full": 256}
 # What can be known of a photo in which only the visible part of a person is marked.
 KNOWN = {"mask": {"image", "initial"}, "content": {"image", "initial", "modal", "amodal"}}
 # Sides of the first looks, in those of the rule: with half a person hidden, mostly all of it fits.
-WIDE = 1.5
+WIDE = 1.4
 # A look whose person runs out of the square is followed by one from farther away; at most so many.
 LOOKS = 4
 HALF = 0.5

@@ -9,9 +9,9 @@ from PIL import Image, ImageDraw, ImageFont
 from hdeocc.crops import Window, person_box
 from hdeocc.pipeline import WholePerson
 
-TITLES = ("photo, visible part", "whole person, hidden part", "hidden part painted", "cut-out")
-_HEIGHT, _WIDTH = 560, 620  # most pixels of a picture
-_LEAST = 240  # and least of its longer side
+TITLES = ("photo, visible part", "whole person", "hidden part painted", "cut-out")
+_HEIGHT, _WIDTH = 440, 600  # pixels of a picture, which fills one of the two
+_SLIMMEST = 0.7  # width over height; of a slim person more of the photo is shown
 _GAP, _HEAD, _FONT = 10, 30, 17
 _PAPER, _INK = (255, 255, 255), (28, 31, 36)
 # Told apart by colour-blind readers as well (after Okabe and Ito).
@@ -26,11 +26,11 @@ def side_by_side(person: WholePerson, photo: np.ndarray, name: str = "") -> np.n
 
     Args:
         photo: the photo that ``person`` is of, (H, W, 3) uint8 RGB.
-        name: written before the share that is hidden.
+        name: written first, such as "1: "; empty where there is only one.
     """
     view = _view(person.amodal | person.modal)
     shape = photo[view].shape[:2]
-    scale = min(_HEIGHT / shape[0], _WIDTH / shape[1], max(1.0, _LEAST / max(shape)))
+    scale = min(_HEIGHT / shape[0], _WIDTH / shape[1])
     size = max(round(shape[1] * scale), 1), max(round(shape[0] * scale), 1)
     small = [_scaled(picture[view], size) for picture in (photo, person.recovered)]
     modal, amodal = (_scaled_mask(mask[view], size) for mask in (person.modal, person.amodal))
@@ -40,8 +40,8 @@ def side_by_side(person: WholePerson, photo: np.ndarray, name: str = "") -> np.n
         small[1],
         _on_checks(small[1], _scaled_soft(person.amodal[view], size)),
     )
-    first = f"{name}{person.hidden_share:.0%} hidden"
-    return _row(pictures, (TITLES[0], TITLES[1], f"{TITLES[2]} ({first})", TITLES[3]))
+    about = f"{TITLES[1]}, {person.hidden_share:.0%} hidden"
+    return _row(pictures, (f"{name}{TITLES[0]}", about, TITLES[2], TITLES[3]))
 
 
 def stacked(rows: Sequence[np.ndarray]) -> np.ndarray:
@@ -61,7 +61,10 @@ def _view(mask: np.ndarray) -> Window:
     left, top, width, height = person_box(mask)
     reach = round(_AROUND * max(width, height)) + 2
     rows = slice(max(top - reach, 0), min(top + height + reach, mask.shape[0]))
-    return rows, slice(max(left - reach, 0), min(left + width + reach, mask.shape[1]))
+    wanted = max(width + 2 * reach, round(_SLIMMEST * (rows.stop - rows.start)))
+    start = max(left + width // 2 - wanted // 2, 0)
+    stop = min(start + wanted, mask.shape[1])
+    return rows, slice(max(min(start, stop - wanted), 0), stop)
 
 
 def _scaled(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
