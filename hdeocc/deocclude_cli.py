@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
     from hdeocc.detector import Detector
     from hdeocc.person_masks import Visible
-    from hdeocc.pipeline import Deoccluder, WholePerson
+    from hdeocc.pipeline import Deoccluder
+    from hdeocc.whole_person import WholePerson
 
 path = click.Path(path_type=Path)
 # Less of a person beyond the photo's edge is within the error.

@@ -13,9 +13,9 @@ from PIL import Image
 from hdeocc import __version__
 from hdeocc.model_folder import Pair
 from hdeocc.person_masks import Visible
-from hdeocc.pipeline import WholePerson
 from hdeocc.result_folder import MADE_BY, MARKER
 from hdeocc.side_by_side import side_by_side, stacked
+from hdeocc.whole_person import WholePerson
 from synth.atomic import write_bytes, write_json
 from synth.parsing import LIP_LABELS, PALETTE
 

@@ -6,7 +6,6 @@ frames that as the training data frame a whole person. Stage 2 paints the hidden
 enlarged into the photo. Every pixel of the photo outside the hidden part stays as it is.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -20,6 +19,7 @@ from hdeocc.crops import Box, Square
 from hdeocc.learned import Learned
 from hdeocc.method import Method, Preset
 from hdeocc.model_folder import load_pair
+from hdeocc.whole_person import WholePerson
 from synth.errors import InputError
 from synth.sources.crop import fill_labels
 
@@ -30,57 +30,8 @@ KNOWN = {"mask": {"image", "initial"}, "content": {"image", "initial", "modal", 
 # Sides of the first looks, in those of the rule: with half a person hidden, mostly all of it fits.
 WIDE = 1.4
 # A look whose person runs out of the square is followed by one from farther away; at most so many.
-LOOKS = 4
+LOOKS = 8
 HALF = 0.5
-
-
-@dataclass(frozen=True, eq=False)
-class WholePerson:
-    """One person of a photo of H x W pixels, with what is hidden; all in the photo's coordinates.
-
-    Attributes:
-        modal: the visible part as it was given, (H, W) bool.
-        amodal: the whole person as far as it lies in the photo, (H, W) bool; contains ``modal``.
-        probability: of being the person by stage 1, (H, W) float32 in [0, 1].
-        parsing: LIP-20 label of every pixel of ``amodal``, (H, W) uint8, 0 outside; None where
-            the mask method does not parse.
-        recovered: the photo with the hidden part painted, (H, W, 3) uint8 RGB; equal to the photo
-            wherever ``invisible`` is False.
-        square: the crop that stages 1 and 2 saw last.
-        beyond: share of the whole person that stage 1 sees beyond the edges of the photo and that
-            is cut off, in [0, 1].
-    """
-
-    modal: np.ndarray
-    amodal: np.ndarray
-    probability: np.ndarray
-    parsing: np.ndarray | None
-    recovered: np.ndarray
-    square: Square
-    beyond: float
-
-    @property
-    def invisible(self) -> np.ndarray:
-        """The hidden part, (H, W) bool."""
-        return np.asarray(self.amodal & ~self.modal)
-
-    @property
-    def hidden_share(self) -> float:
-        """Hidden area over whole area within the photo, in [0, 1)."""
-        return 1 - float(self.modal.sum()) / float(self.amodal.sum())
-
-    @property
-    def box(self) -> Box:
-        """Box (left, top, width, height) of ``amodal``."""
-        return crops.person_box(self.amodal)
-
-    @property
-    def cutout(self) -> np.ndarray:
-        """The whole person alone, (h, w, 4) uint8 RGBA of the size of ``box``; black outside."""
-        left, top, width, height = self.box
-        here = slice(top, top + height), slice(left, left + width)
-        inside = self.amodal[here][..., None]
-        return np.concatenate([self.recovered[here] * inside, inside * np.uint8(255)], axis=2)
 
 
 class Deoccluder:
@@ -250,10 +201,14 @@ def _box_in_photo(found: np.ndarray, square: Square) -> Box | None:
 
 def _runs_out(found: np.ndarray, square: Square, shape: tuple[int, ...]) -> bool:
     """Whether a mask (S, S) of a square reaches an edge of it behind which the photo goes on."""
-    inside = (square.top > 0, square.left > 0,
-              square.top + square.side < shape[0], square.left + square.side < shape[1])  # fmt: skip
-    edges = (found[:2], found[:, :2], found[-2:], found[:, -2:])
-    return any(bool(edge.any()) and on for edge, on in zip(edges, inside, strict=True))
+    rim = max(found.shape[0] // 64, 1)
+    right, bottom = square.left + square.side, square.top + square.side
+    return bool(
+        (square.top > 0 and found[:rim].any())
+        or (square.left > 0 and found[:, :rim].any())
+        or (bottom < shape[0] and found[-rim:].any())
+        or (right < shape[1] and found[:, -rim:].any())
+    )
 
 
 def _joined(one: Box, other: Box | None) -> Box:

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from hdeocc.crops import Window, person_box
-from hdeocc.pipeline import WholePerson
+from hdeocc.whole_person import WholePerson
 
 TITLES = ("photo, visible part", "whole person", "hidden part painted", "cut-out")
 _HEIGHT, _WIDTH = 440, 600  # pixels of a picture, which fills one of the two

@@ -14,10 +14,10 @@ from PIL import Image
 
 from hdeocc import cli, deocclude_result, detector, model_folder
 from hdeocc.crops import Square
-from hdeocc.pipeline import WholePerson
 from hdeocc.side_by_side import side_by_side
 from hdeocc.two_stage_content import TwoStageContent
 from hdeocc.two_stage_mask import TwoStageMask
+from hdeocc.whole_person import WholePerson
 from synth.parsing import NUM_LABELS, PALETTE
 from tests.fakes import make_sample
 from tests.hdeocc.test_model_folder import save_fitted

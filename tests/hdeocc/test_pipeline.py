@@ -14,9 +14,10 @@ from baselines.mask_floors import ConvexHull, Identity
 from hdeocc import crops
 from hdeocc.batch import Batch
 from hdeocc.method import Method
-from hdeocc.pipeline import Deoccluder, WholePerson
+from hdeocc.pipeline import Deoccluder
 from hdeocc.two_stage_content import TwoStageContent
 from hdeocc.two_stage_mask import TwoStageMask
+from hdeocc.whole_person import WholePerson
 from synth.errors import InputError
 from synth.parsing import NUM_LABELS
 from tests.fakes import make_sample
