@@ -5,6 +5,7 @@ resampling, which weighs pixel centres right at any scale, and only where the ph
 reaches beyond it.
 """
 
+import cv2
 import numpy as np
 from PIL import Image
 
@@ -12,8 +13,9 @@ from synth.parsing import NUM_LABELS
 from synth.sources.area import shrink
 from synth.sources.crop import Square, cut, fill_labels, mask_edges, resize_mask
 
-__all__ = ["Square", "enlarge_colours", "enlarge_labels", "enlarge_soft", "in_square",
-           "mask_in_square", "person_box", "square_about", "window_of"]  # fmt: skip
+__all__ = ["Square", "box_in_photo", "enlarge_colours", "enlarge_labels", "enlarge_soft",
+           "in_square", "joined", "main_pieces", "mask_in_square", "person_box", "square_about",
+           "window_of"]  # fmt: skip
 
 Box = tuple[int, int, int, int]
 Window = tuple[slice, slice]
@@ -22,12 +24,47 @@ Window = tuple[slice, slice]
 _MAX_SIDE = 4096
 # Training crops have 1 to 1.2 times the side of the rule, and are then zoomed by 0.85 to 1.1.
 USUAL_ROOM = 1.12
+_SPECK = 1 / 200
 
 
 def person_box(mask: np.ndarray) -> Box:
     """Tight box (left, top, width, height) of a mask (H, W) bool; ValueError when it is empty."""
     left, top, right, bottom = mask_edges(mask)
     return left, top, right - left, bottom - top
+
+
+def main_pieces(mask: np.ndarray) -> np.ndarray:
+    """A mask (H, W) bool without specks: pieces of less than a two-hundredth of its area.
+
+    One stray pixel in a corner of the photo would widen the box, and so shrink the person. The
+    mask itself where all of it is specks.
+    """
+    count, pieces, stats, _ = cv2.connectedComponentsWithStats(
+        np.ascontiguousarray(mask).view(np.uint8), connectivity=8
+    )
+    large = stats[:, cv2.CC_STAT_AREA] >= _SPECK * mask.sum()
+    large[0] = False
+    return np.asarray(large[pieces]) if count > 1 and large.any() else mask
+
+
+def joined(one: Box, other: Box | None) -> Box:
+    """The box around two boxes."""
+    if other is None:
+        return one
+    left, top = min(one[0], other[0]), min(one[1], other[1])
+    right = max(one[0] + one[2], other[0] + other[2])
+    bottom = max(one[1] + one[3], other[1] + other[3])
+    return left, top, right - left, bottom - top
+
+
+def box_in_photo(found: np.ndarray, square: Square) -> Box | None:
+    """The box of a mask (S, S) of a square, in the photo's pixels; None when it is empty."""
+    if not found.any():
+        return None
+    left, top, width, height = person_box(found)
+    scale = square.side / found.shape[0]
+    x, y = square.left + left * scale, square.top + top * scale
+    return round(x), round(y), max(round(width * scale), 1), max(round(height * scale), 1)
 
 
 def square_about(box: Box, room: float = USUAL_ROOM) -> Square:
@@ -53,8 +90,6 @@ def in_square(photo: np.ndarray, square: Square, size: int) -> np.ndarray:
 
     The filters of the training data: by area when it shrinks, cubic when it grows.
     """
-    import cv2
-
     window = window_of(square, photo.shape)
     part, about = photo[window], _moved(square, window)
     if size < square.side and (square.side % size or square.side > _MAX_SIDE):

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from synth.errors import InputError
+from synth.errors import InputError, one_line
 
 if TYPE_CHECKING:
     import numpy as np
@@ -69,11 +69,11 @@ def deocclude(
     where = _device(device)
     image = read_rgb(photo)
     pair = load_pair(model)
-    detector = _detector(segmenter, score, where, needed=not masks)
+    detector = _detector(segmenter, score, where, bool(masks), bool(boxes))
     people = _visible(image, photo, masks, boxes, detector)
     deoccluder = Deoccluder(pair.mask.method, pair.content.method, where)
     _write(target, facts_of_run(photo, image.shape, pair), image, people, deoccluder)
-    click.echo(f"Result: {out or target.name}")
+    click.echo(one_line(f"Result: {out or target.name}"))
 
 
 def _device(name: str | None) -> "torch.device | None":
@@ -93,17 +93,19 @@ def _device(name: str | None) -> "torch.device | None":
 
 
 def _detector(
-    given: Path | None, score: float, device: "torch.device | None", needed: bool
+    given: Path | None, score: float, device: "torch.device | None", masks: bool, boxes: bool
 ) -> "Detector | None":
     """Mask R-CNN where it is of use and its weights are there."""
+    import torch
+
     from hdeocc.detector import Detector, operators_work, weights_file
 
-    if not needed and given is None:
-        return None
     weights = weights_file(given)
-    if weights is None or (given is None and not operators_work()):
+    if weights is None or (masks and not boxes):
         return None
-    return Detector(weights, score, device or "cpu")
+    if boxes and given is None and not operators_work():
+        return None  # GrabCut will do
+    return Detector(weights, score, device or ("cuda" if torch.cuda.is_available() else "cpu"))
 
 
 def _visible(

@@ -17,6 +17,7 @@ from hdeocc.result_folder import MADE_BY, MARKER
 from hdeocc.side_by_side import side_by_side, stacked
 from hdeocc.whole_person import WholePerson
 from synth.atomic import write_bytes, write_json
+from synth.errors import one_line
 from synth.parsing import LIP_LABELS, PALETTE
 
 _LIBRARIES = ("torch", "numpy", "opencv-python-headless", "pillow")
@@ -35,10 +36,10 @@ def facts_of_run(photo: Path, shape: tuple[int, ...], pair: Pair) -> dict[str, A
     return {
         "made_by": MADE_BY,
         "schema": 1,
-        "photo": photo.name,
+        "photo": one_line(photo.name),
         "size": [shape[1], shape[0]],
         "model": {
-            "name": pair.name,
+            "name": one_line(pair.name),
             **{
                 track: {
                     "title": fitted.method.title,
@@ -84,7 +85,7 @@ def write_all(folder: Path, people: Sequence[Written], run: dict[str, Any]) -> N
 def _facts(person: WholePerson, visible: Visible) -> dict[str, Any]:
     square = person.square
     facts: dict[str, Any] = {
-        "visible_from": visible.source,
+        "visible_from": one_line(visible.source),
         "box": list(person.box),
         "visible_pixels": int(person.modal.sum()),
         "hidden_pixels": int(person.invisible.sum()),

@@ -6,7 +6,7 @@ import numpy as np
 from hdeocc.crops import Box
 
 # Longest side of what GrabCut looks at; it takes seconds on more, and the mask is no better.
-_LONGEST = 480
+_LONGEST = 320
 _AROUND = 0.35  # of the box's sides, what it may learn the background from
 _ROUNDS = 6
 _LEAST_PIECE = 0.05  # of the largest; a person behind a pole is in two large pieces

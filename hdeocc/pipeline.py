@@ -15,7 +15,7 @@ from torch import Tensor
 
 from hdeocc import crops
 from hdeocc.batch import Batch
-from hdeocc.crops import Box, Square
+from hdeocc.crops import Square
 from hdeocc.learned import Learned
 from hdeocc.method import Method, Preset
 from hdeocc.model_folder import load_pair
@@ -102,11 +102,11 @@ class Deoccluder:
 
     def _look(self, photo: np.ndarray, modal: np.ndarray) -> tuple[Square, np.ndarray]:
         """Where the whole person is framed, and its probability there, (S, S) float32."""
-        seen = whole = crops.person_box(modal)
+        seen = whole = crops.person_box(crops.main_pieces(modal))
         for _ in range(LOOKS):
             wide = crops.square_about(whole, WIDE)
             found = self._probability(photo, modal, wide) >= HALF
-            whole = _joined(seen, _box_in_photo(found, wide))
+            whole = crops.joined(seen, crops.box_in_photo(found, wide))
             if not _runs_out(found, wide, modal.shape):
                 break
         square = crops.square_about(whole)
@@ -189,16 +189,6 @@ def _numbers(method: Method, output: Tensor) -> np.ndarray:
     return np.asarray(values)
 
 
-def _box_in_photo(found: np.ndarray, square: Square) -> Box | None:
-    """The box of a mask (S, S) of a square, in the photo's pixels; None when it is empty."""
-    if not found.any():
-        return None
-    left, top, width, height = crops.person_box(found)
-    scale = square.side / found.shape[0]
-    x, y = square.left + left * scale, square.top + top * scale
-    return round(x), round(y), max(round(width * scale), 1), max(round(height * scale), 1)
-
-
 def _runs_out(found: np.ndarray, square: Square, shape: tuple[int, ...]) -> bool:
     """Whether a mask (S, S) of a square reaches an edge of it behind which the photo goes on."""
     rim = max(found.shape[0] // 64, 1)
@@ -209,15 +199,6 @@ def _runs_out(found: np.ndarray, square: Square, shape: tuple[int, ...]) -> bool
         or (bottom < shape[0] and found[-rim:].any())
         or (right < shape[1] and found[:, -rim:].any())
     )
-
-
-def _joined(one: Box, other: Box | None) -> Box:
-    if other is None:
-        return one
-    left, top = min(one[0], other[0]), min(one[1], other[1])
-    right = max(one[0] + one[2], other[0] + other[2])
-    bottom = max(one[1] + one[3], other[1] + other[3])
-    return left, top, right - left, bottom - top
 
 
 def _without_slivers(hidden: np.ndarray, pixel: float) -> np.ndarray:

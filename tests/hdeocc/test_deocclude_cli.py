@@ -181,6 +181,15 @@ def test_kinds_of_photos(model: Path, kind: str) -> None:
         np.testing.assert_array_equal(made[visible], np.asarray(reference)[visible])
 
 
+def test_names_that_are_no_text_are_escaped(model: Path) -> None:
+    name = os.fsdecode(b"caf\xe9.png")
+    Path("photo.png").rename(name)
+    result = run(name, "--mask", "mask.png", "--model", str(model))
+    assert result.exit_code == 0, result.output
+    [out] = Path().glob("*-deoccluded")
+    assert json.loads((out / "result.json").read_bytes())["photo"] == r"caf\udce9.png"
+
+
 def test_a_photo_is_turned_upright(model: Path) -> None:
     photo = Image.open("photo.png")
     exif = Image.Exif()

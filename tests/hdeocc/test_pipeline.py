@@ -162,6 +162,22 @@ def test_the_last_look_frames_the_whole_person_as_in_training() -> None:
     assert person.square.left == pytest.approx(wanted.left, abs=0.03 * wanted.side)
 
 
+def test_specks_of_a_mask_do_not_widen_the_look() -> None:
+    photo, modal, _ = behind_red(800, 500)
+    specked = modal.copy()
+    specked[3, 4] = specked[790:792, 490] = True
+    deoccluder = Deoccluder(SeesRed(), PaintsGreen())
+    person = deoccluder(photo, specked)
+    check(person, photo, specked)
+    assert person.square == deoccluder(photo, modal).square
+    parsed = untrained()(photo, specked)
+    check(parsed, photo, specked)
+    assert parsed.parsing is not None and parsed.parsing[3, 4] > 0
+    dots = np.zeros_like(modal)
+    dots[100:600:4, 100:300:4] = True
+    check(deoccluder(photo, dots), photo, dots)
+
+
 @pytest.mark.parametrize("shape", [(40, 30), (500, 380), (1111, 777)])
 def test_who_is_wholly_visible_gets_no_painted_rim(shape: tuple[int, int]) -> None:
     sample = make_sample(0, 256, np.random.default_rng(4))
