@@ -9,7 +9,6 @@ import dataclasses
 import json
 import logging
 import shutil
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from hdeocc import checkpoint
 from hdeocc.folders import digest, file_digests, new_folder, read_json
 from hdeocc.learned import Learned
 from hdeocc.method import PRESETS, Budget, FitData, Method, Preset, entries, method_class
+from hdeocc.pace import Elapsed
 from synth.atomic import write_text
 from synth.errors import InputError
 
@@ -109,18 +109,17 @@ def fit_into(
     if workdir is not None and fabric.is_global_zero:
         _same_training_or_none(workdir, key)
     fabric.barrier()
-    started = time.perf_counter()
-    before = _seconds_before(workdir)
+    elapsed = Elapsed(workdir)
     try:
         method.fit(data, budget, fabric)
     finally:
-        seconds = before + time.perf_counter() - started
-        if workdir is not None and workdir.is_dir() and fabric.is_global_zero:
-            write_text(workdir / "seconds.json", json.dumps({"seconds": seconds}))
+        if fabric.is_global_zero:
+            elapsed.keep()
     if fabric.is_global_zero:
-        _save(folder, method, {"key": key, **about}, seconds, half)
+        _save(folder, method, {"key": key, **about}, elapsed.seconds, half)
         if workdir is not None:
             checkpoint.clear_states(workdir)
+            elapsed.forget()  # or fitting it again would add up
     fabric.barrier()
 
 
@@ -140,12 +139,6 @@ def _same_training_or_none(workdir: Path, key: str) -> None:
     if not (marker.is_file() and read_json(marker).get("key") == key):
         shutil.rmtree(workdir, ignore_errors=True)
     write_text(marker, json.dumps({"key": key}))
-
-
-def _seconds_before(workdir: Path | None) -> float:
-    if workdir is None or not (workdir / "seconds.json").is_file():
-        return 0.0
-    return _number(read_json(workdir / "seconds.json").get("seconds")) or 0.0
 
 
 def is_fitted(folder: Path, key: str) -> bool:

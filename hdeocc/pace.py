@@ -1,22 +1,55 @@
 """How long the steps of a training take, how long they wait for data, and how much memory."""
 
+import json
 import resource
 import statistics
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from hdeocc.batch import Batch
+from hdeocc.folders import read_json
 from hdeocc.method import Budget
+from synth.atomic import write_text
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 WARM_UP = 3  # the first steps choose kernels and fill caches
 KEPT = 100_000
+
+
+class Elapsed:
+    """How long a training has taken, those parts included that were interrupted or killed.
+
+    What a killed one did after it was last kept is not in it; it is done again.
+    """
+
+    def __init__(self, workdir: Path | None) -> None:
+        self._path = None if workdir is None else workdir / "seconds.json"
+        known = self._path is not None and self._path.is_file()
+        value = read_json(self._path).get("seconds") if known and self._path else 0.0
+        self._before = float(value) if isinstance(value, int | float) else 0.0
+        self._started = time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        """All of it so far."""
+        return self._before + time.perf_counter() - self._started
+
+    def keep(self) -> None:
+        """Write it down, where there is a folder."""
+        if self._path is not None and self._path.parent.is_dir():
+            write_text(self._path, json.dumps({"seconds": self.seconds}))
+
+    def forget(self) -> None:
+        """The training is done and its time is kept elsewhere."""
+        if self._path is not None:
+            self._path.unlink(missing_ok=True)
 
 
 class Pace:

@@ -17,7 +17,7 @@ from hdeocc.discriminators import frozen
 from hdeocc.interrupts import Interrupts
 from hdeocc.learned import Learned, Terms
 from hdeocc.method import Budget, FitData
-from hdeocc.pace import Pace
+from hdeocc.pace import Elapsed, Pace
 from hdeocc.stream import Cached, training_batches
 from hdeocc.training_log import TrainingLog
 from hdeocc.training_state import State, learning_rate
@@ -65,6 +65,7 @@ def train(
     state.resume(data.workdir)
     workdir = data.workdir if fabric.is_global_zero else None
     log, pace = TrainingLog(workdir, state.step), Pace(fabric.device)
+    elapsed = Elapsed(workdir)
     steps = range(state.step, budget.steps)
     batches = training_batches(
         Cached(data.train), budget.batch, budget.seed, steps, augmentation, share
@@ -85,6 +86,7 @@ def train(
                 late = time.monotonic() - saved > CHECKPOINT_SECONDS
                 if workdir and (stop or late or state.step == budget.steps):
                     log.sync()
+                    elapsed.keep()
                     state.save(workdir)
                     saved = time.monotonic()
                     pace.paused()

@@ -51,6 +51,7 @@ def test_it_is_known_by_what_it_depends_on(tmp_path: Path) -> None:
     assert loaded.key == digest(about) and loaded.name == "tiny"
     assert loaded.seconds is not None and loaded.budget is not None
     assert checkpoint.load_state(tmp_path / "work") is None  # nothing unfinished is left behind
+    assert not (tmp_path / "work" / "seconds.json").exists()
 
 
 def test_what_was_trained_is_not_lost_when_it_could_not_be_saved(

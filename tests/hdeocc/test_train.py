@@ -101,10 +101,13 @@ def test_a_training_killed_outright_goes_on_to_the_same_curve_and_weights(
         assert process.wait() == -signal.SIGKILL
     found = checkpoint.load_state(tmp_path)
     assert found is not None and 5 <= found[0] < STEPS
+    before = json.loads((tmp_path / "seconds.json").read_text())["seconds"]
+    assert before > 0.5, "the time of what was killed would be forgotten"
     log = tmp_path / "log.jsonl"
     log.write_text(log.read_text() + '{"step": 11, "lo')  # as a kill in the middle of a write
     assert_same_weights(unbroken[0], fit(workdir=tmp_path))
     assert read_log(tmp_path) == read_log(unbroken[1])
+    assert json.loads((tmp_path / "seconds.json").read_text())["seconds"] > before
 
 
 def test_ctrl_c_finishes_the_step_and_keeps_it(tmp_path: Path) -> None:
