@@ -3,8 +3,11 @@
 The rows are those of the benchmark paper-speed, timed by its own code. Networks of a table take
 turns, so that other work on the machine falls on all of them alike; ratios are medians over the
 rounds. "fast" is `hdeocc.fast.for_inference`, with the same results; "compiled" is that behind
-torch.compile, on a GPU or where COMPILE=1 is set. On a GPU every network gets 50 warm-up passes and
-300 more; on a CPU as many rounds as its time allows. MORE THAN fails no test.
+torch.compile, on a GPU or where COMPILE=1 is set. MORE THAN fails no test.
+
+GPU: the clock on the wall, waiting for the device each time, 50 warm-up passes and 300 more. CPU:
+the processor time of one core, which other work on the machine does not touch, and as many rounds
+as the time allows.
 """
 
 import json
@@ -36,17 +39,17 @@ COMPILE = CUDA or os.environ.get("COMPILE") == "1"
 DEVICE = torch.device("cuda" if CUDA else "cpu")
 PRECISIONS: tuple[Precision, ...] = ("32-true", "bf16-mixed") if CUDA else ("32-true",)
 ROUNDS = 10  # on a GPU
-# On a CPU: at least so many rounds, and no new one after so many seconds.
-LEAST, SECONDS = {1: 5, 16: 2}, {1: 40.0, 16: 70.0}
+# On a CPU: at least so many rounds, and no new one after so many seconds of processor time.
+LEAST, SECONDS = {1: 3, 16: 2}, {1: 25.0, 16: 60.0}
 LIMITS = {"stage 1": 1.15, "stage 2": 1.35}  # of the network with branches over its baseline
 UNDER = 10.0  # milliseconds of both stages on a GPU in bfloat16
 Printed = dict[str, float]
 
 
 @pytest.fixture(scope="module", autouse=True)
-def every_core() -> Iterator[None]:
+def one_core() -> Iterator[None]:
     before = torch.get_num_threads()
-    torch.set_num_threads(os.cpu_count() or 1)
+    torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
 
@@ -70,7 +73,7 @@ def networks_of(stage: str, rows: SpeedBenchmark, batch: int) -> tuple[dict[str,
     given: Any = None
     for row in (row for row in rows.speed if row.title.startswith(stage)):
         made[row.title], given = _network(row, rows, batch)
-    if stage == "stage 2":
+    if stage == "stage 2" and (batch == 1 or CUDA):
         ours = next(row for row in rows.speed if row.title == "stage 2 (ours)")
         small = ours.model_copy(update={"options": {"pga_fusion_kernel": 1}})
         made["stage 2 (ours, 1x1 fusions)"], _ = _network(small, rows, batch)
@@ -111,7 +114,7 @@ def _network(row: SpeedRow, rows: SpeedBenchmark, batch: int) -> tuple[nn.Module
 
 
 def take_turns(passes: dict[str, Callable[[], object]], batch: int, rows: SpeedBenchmark) -> Any:
-    """Milliseconds of every network, by round: the rounds of one network are lists."""
+    """Milliseconds of every network, round by round."""
     if CUDA:
         for once in passes.values():
             repeat(once, rows.warm_up, 3, rows.seconds)
@@ -119,13 +122,20 @@ def take_turns(passes: dict[str, Callable[[], object]], batch: int, rows: SpeedB
         return [{name: repeat(once, 0, each, rows.seconds) for name, once in passes.items()}
                 for _ in range(ROUNDS)]  # fmt: skip
     found: list[dict[str, list[float]]] = []
-    started = time.perf_counter()
+    started = time.process_time()
     if batch == 1:
         for once in passes.values():
             once()
-    while len(found) < LEAST[batch] or time.perf_counter() - started < SECONDS[batch]:
-        found.append({name: repeat(once, 0, 1, rows.seconds) for name, once in passes.items()})
+    while len(found) < LEAST[batch] or time.process_time() - started < SECONDS[batch]:
+        found.append({name: [_processor_time(once)] for name, once in passes.items()})
     return found
+
+
+def _processor_time(once: Callable[[], object]) -> float:
+    """Milliseconds of one pass."""
+    started = time.process_time()
+    once()
+    return 1000 * (time.process_time() - started)
 
 
 @pytest.mark.parametrize("batch", [1, 16])
@@ -193,8 +203,8 @@ def test_both_stages(printed: Printed, report: Report) -> None:
 
 @pytest.mark.parametrize("track", ["mask", "content"])
 def test_training_step(track: str, report: Report) -> None:
-    """Batch 16 on a GPU, 2 on a CPU; in a process of its own, because of the memory."""
-    batch, steps = (16, 30) if CUDA else (2, 3)
+    """Batch 16 on a GPU, 1 on a CPU; in a process of its own, because of the memory."""
+    batch, steps = (16, 30) if CUDA else (1, 3)
     precision = "bf16-mixed" if CUDA else "32-true"
     root = Path(__file__).resolve().parents[2]
     done = subprocess.run(
@@ -208,7 +218,7 @@ def test_training_step(track: str, report: Report) -> None:
             precision,
         ],
         cwd=root,
-        env=os.environ | {"OMP_NUM_THREADS": str(os.cpu_count() or 1)},
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE,
         text=True,
         check=True,
