@@ -74,7 +74,7 @@ class ResBlock(nn.Module):
         super().__init__()
         self.body = nn.Sequential(
             nn.BatchNorm2d(inputs),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
             conv3x3(inputs, outputs, bias=False),
             nn.BatchNorm2d(outputs),
             nn.ReLU(inplace=True),

@@ -107,7 +107,7 @@ class ParsingHead(nn.Module):
         self.detach = config.detach
 
     def forward(self, x: Tensor) -> tuple[Tensor | None, Tensor]:
-        features = F.relu(self.block(x))
+        features = F.relu(self.block(x), inplace=True)
         helped = features.detach() if self.detach else features
         if self.excite is not None:
             helped = self.excite(helped)

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 
 from hdeocc.attention import ParsingGuidedAttention
 from hdeocc.content_recovery import ContentRecovery, ContentRecoveryConfig
-from hdeocc.fast import MergedAttention, for_inference
+from hdeocc.fast import for_inference
 from hdeocc.mask_completion import MaskCompletion, MaskCompletionConfig
+from hdeocc.merged import MergedAttention, MergedMaskCompletion, SplitUp
 
 STAGE_1 = MaskCompletionConfig(width=1, templates=4, template_size=16)
 STAGE_2 = ContentRecoveryConfig(width=8, levels=5)
@@ -88,6 +89,8 @@ def assert_same(plain: nn.Module, fast: nn.Module, inputs: tuple[Tensor, ...]) -
         {"parsing": False, "templates": 0},
         {"parsing_convs": 1},
         {"se": False},
+        {"templates": 0},
+        {"detach": True, "hard_templates": True},
     ],
     ids=str,
 )
@@ -144,8 +147,10 @@ def test_the_original_is_left_alone_and_the_copy_is_frozen(build: Callable[[], n
 
 def test_every_norm_behind_a_convolution_is_gone() -> None:
     """In stage 1 those in front of one stay: they have nothing to be folded into."""
-    left = [m for m in for_inference(stage_1()).modules() if isinstance(m, nn.BatchNorm2d)]
-    assert len(left) == 2
+    one = for_inference(stage_1())
+    assert len([m for m in one.modules() if isinstance(m, nn.BatchNorm2d)]) == 2
+    assert isinstance(one, MergedMaskCompletion)
+    assert len([m for m in one.modules() if isinstance(m, SplitUp)]) == 8
     fast = for_inference(stage_2())
     assert not [m for m in fast.modules() if isinstance(m, nn.BatchNorm2d)]
     assert all(isinstance(block, MergedAttention) for block in fast.attention.values())

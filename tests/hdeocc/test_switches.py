@@ -170,6 +170,7 @@ SWITCHES_2: dict[str, tuple[Any, dict[str, Any]]] = {
     "loss.l1_over": ("hole", {}),
     "loss.correlation_size": (4, {}),
     "true_parsing": (1.0, {}),
+    "predicted_masks": (1.0, {}),
     "vgg_share": (0.5, {}),
 }
 
@@ -213,7 +214,9 @@ def test_switches_of_stage_2_do_something(
     name: str, batch: Batch, plain: dict[Any, list[float]]
 ) -> None:
     value, around = SWITCHES_2[name]
-    preset = changed(ContentPreset(NET_2, discriminator=4, true_parsing=0.0), around)
+    preset = changed(
+        ContentPreset(NET_2, discriminator=4, true_parsing=0.0, predicted_masks=0.0), around
+    )
     if preset not in plain:
         plain[preset] = outcome(content_nets(preset), batch)
     assert outcome(content_nets(changed(preset, {name: value})), batch) != plain[preset]
