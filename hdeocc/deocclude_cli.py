@@ -24,9 +24,9 @@ _WORTH_A_WORD = 0.02
 @click.command(context_settings={"max_content_width": 100})
 @click.argument("photo", type=path)
 @click.option("--mask", "masks", type=path, multiple=True, help="Picture of the photo's size, "
-              "white where the person is visible; once a person.")  # fmt: skip
+              "white where a person is visible; again for the next person.")  # fmt: skip
 @click.option("--box", "boxes", multiple=True, metavar="X,Y,W,H", help="Or a rectangle around the "
-              "visible part, in pixels; once a person.")  # fmt: skip
+              "visible part, in pixels; again for the next person.")  # fmt: skip
 @click.option("--out", type=path, help="Folder of the result [default: PHOTO-deoccluded, here].")
 @click.option("--model", help="Folder with mask/ and content/, output of a benchmark run, or "
               "owner/name on the Hugging Face hub [default: the built-in model].")  # fmt: skip
