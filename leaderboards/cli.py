@@ -178,6 +178,23 @@ def status(out: Path) -> None:
     click.echo(status_table(read_status(out)))
 
 
+@bench.command("time", context_settings=WIDE)
+@click.argument("out", type=click.Path(path_type=Path))
+def time_rows(out: Path) -> None:
+    """Measure the milliseconds of a finished run again, and nothing else.
+
+    For a run that was made while the machine had other work to do. Scores and pictures stay.
+
+    \b
+    Example:
+      hdeocc bench time out/people
+    """
+    from leaderboards.time_again import time_again
+
+    with _interruptible(f"hdeocc bench time {_quoted(out)}"):
+        print_tables(time_again(out))
+
+
 @bench.command(context_settings=WIDE)
 @click.argument("out", type=click.Path(path_type=Path))
 @rerun_option

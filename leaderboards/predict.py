@@ -9,7 +9,7 @@ import json
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -172,10 +172,7 @@ class _Job:
     def _facts(self) -> dict[str, object]:
         """What is known of the predictions, for records and for whoever finds the folder."""
         fitted, method = self.fitted, self.fitted.method
-        inputs = [
-            self.batches([self.split[i]]).only(method.consumes)
-            for i in range(min(TIMED, len(self.split)))
-        ]
+        inputs = _timed_inputs(method, self.split, self.batches)
         return {
             "track": self.track,
             "method": fitted.name,
@@ -249,6 +246,23 @@ def _check_output(method: Method, output: np.ndarray, samples: Sequence[Sample])
             f"method {method.title}: predicted nan or inf for one of {samples[0].sample_id} to "
             f"{samples[-1].sample_id}; mend it or fit it again with a lower learning rate"
         )
+
+
+def time_again(
+    made: Predictions, method: Method, split: Split, masks: Predictions | None = None
+) -> Predictions:
+    """The same predictions, with milliseconds measured now; ``masks`` as for predicting."""
+    inputs = _timed_inputs(method, split, collate if masks is None else _with_masks(masks))
+    about = read_json(made.folder / ABOUT)
+    about |= {"milliseconds": time_one(method, inputs)}
+    about |= {"device": provenance.device_name(device_of(method))}
+    write_text(made.folder / ABOUT, json.dumps(about, indent=1) + "\n")
+    return replace(made, milliseconds=about["milliseconds"], device=about["device"])
+
+
+def _timed_inputs(method: Method, split: Split, batches: Batches) -> list[Batch]:
+    few = range(min(TIMED, len(split)))
+    return [batches([split[i]]).only(method.consumes) for i in few]
 
 
 def time_one(method: Method, inputs: Sequence[Batch]) -> float:

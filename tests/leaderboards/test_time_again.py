@@ -1,0 +1,57 @@
+"""Timing a finished run again changes milliseconds, and nothing that was predicted or scored."""
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from leaderboards import predict
+from leaderboards.cli import bench
+from leaderboards.folder import Folder, read_json
+from leaderboards.run import run_benchmark
+from tests.leaderboards import fakes
+
+ALL = fakes.benchmark(["identity", "learned"], ["paint"], [["learned", "paint"]])
+
+
+def _pictures(out: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in sorted(out.rglob("predictions/**/*.png"))}
+
+
+def _time(out: Path) -> str:
+    done = CliRunner().invoke(bench, ["time", str(out)], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def test_only_milliseconds_change(fake_world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = {r.key: r for r in run_benchmark(ALL, fake_world, None, progress=False)}
+    pictures = _pictures(fake_world)
+    assert pictures
+    monkeypatch.setattr(predict, "time_one", lambda method, inputs: 1000.0 + len(inputs))
+    _time(fake_world)
+    after = {r.key: r for r in run_benchmark(ALL, fake_world, None, "never", progress=False)}
+    assert _pictures(fake_world) == pictures and set(after) == set(before)
+    for key, record in after.items():
+        times = 2 if record.track == "full" else 1  # its masks and its colours
+        assert record.milliseconds == times * 1006.0  # six samples
+        assert record.model_copy(update={"milliseconds": before[key].milliseconds}) == before[key]
+    about = read_json(Folder(fake_world).predictions("mask", "learned", 0) / predict.ABOUT)
+    assert about["milliseconds"] == 1006.0
+
+
+def test_a_run_goes_on_from_it(fake_world: Path) -> None:
+    run_benchmark(ALL, fake_world, None, progress=False)
+    _time(fake_world)
+    scored = {p.name: p.stat().st_mtime_ns for p in (fake_world / "results").iterdir()}
+    run_benchmark(ALL, fake_world, None, progress=False)
+    assert {p.name: p.stat().st_mtime_ns for p in (fake_world / "results").iterdir()} == scored
+
+
+def test_what_is_missing_is_named(fake_world: Path, tmp_path: Path) -> None:
+    run_benchmark(ALL, fake_world, None, progress=False)
+    next(Folder(fake_world).predictions("content", "paint", 0).glob("*.png")).unlink()
+    done = CliRunner().invoke(bench, ["time", str(fake_world)])
+    assert done.exit_code == 2 and "paint" in done.output and "has not all" in done.output
+    gone = CliRunner().invoke(bench, ["time", str(tmp_path / "gone")])
+    assert gone.exit_code == 2 and "no such folder" in gone.output
