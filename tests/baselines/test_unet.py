@@ -1,7 +1,7 @@
 """The control: as large as stage 1, of the same blocks, and a method like every other."""
 
 import math
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +19,6 @@ from tests.fakes import make_samples
 
 class TestUNetMask(LearnedConformance):
     method = UNetMask
-    learn_steps: ClassVar[int] = 40
 
 
 @pytest.mark.parametrize("preset", PRESETS)

@@ -23,6 +23,11 @@ from synth.sample import Sample
 from tests.hdeocc.tiny import STEPS, Tiny, fit, one_cpu, people
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _same_threads(one_thread: None) -> None:
+    """Trainings of this module are compared to the bit with those of another process."""
+
+
 @pytest.fixture(scope="module")
 def samples() -> list[Sample]:
     return people()

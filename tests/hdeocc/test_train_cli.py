@@ -28,6 +28,11 @@ from tests.hdeocc.tiny import Tiny, registry
 from tests.synth.tiny import RECIPE, write_tiny
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _same_threads(one_thread: None) -> None:
+    """Trainings of this module are compared to the bit with those of another process."""
+
+
 @pytest.fixture(autouse=True)
 def tiny_methods(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(hdeocc.method, "_entries", registry)
