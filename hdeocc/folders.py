@@ -2,14 +2,15 @@
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from synth.atomic import sync_folder
 from synth.errors import InputError
+from synth.output import swap
 
 
 @contextmanager
@@ -32,25 +33,8 @@ def new_folder(final: Path) -> Iterator[Path]:
 def take_place(temporary: Path, final: Path) -> None:
     """Give a finished folder its name, in place of an older one that has it."""
     sync_folder(temporary)
-    if final.exists():
-        old = final.with_name(f".{final.name}.old")
-        shutil.rmtree(old, ignore_errors=True)
-        os.replace(final, old)
-        os.replace(temporary, final)
-        shutil.rmtree(old)
-    else:
-        os.replace(temporary, final)
+    swap(temporary, final, final.with_name(f".{final.name}.old"))
     sync_folder(final.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable; not every file system offers it."""
-    with suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 def read_json(path: Path) -> dict[str, Any]:

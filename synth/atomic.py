@@ -81,7 +81,7 @@ def _unnamed(path: Path, unfinished: Path) -> Iterator[IO[bytes]]:
 def _take_name(path: Path, unfinished: Path) -> None:
     with _refusing(path, unfinished):
         os.replace(unfinished, path)
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 def _remove(unfinished: Path) -> None:
@@ -100,8 +100,8 @@ def _refusing(path: Path, unfinished: Path) -> Iterator[None]:
         raise _refused(path, error) from error
 
 
-def _sync_folder(folder: Path) -> None:
-    """Make a rename durable; not every file system offers it, and nothing is lost without."""
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable; not every file system offers it."""
     with suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:

@@ -1,17 +1,15 @@
 """The folder of an export: it appears whole, and what is no export is never overwritten."""
 
 import json
-import os
 import re
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from synth.atomic import is_alive, write_json, write_text
-from synth.errors import InputError
+from synth.atomic import write_json, write_text
+from synth.output import NOTHING, Kind, new_output
 from synth.store import Dataset
 
 MARKER = "export.json"
@@ -71,66 +69,8 @@ def new_export(out: Path, kind: str, dataset: Dataset, splits: Sequence[str]) ->
     Raises:
         InputError: ``out`` holds something that is no export, or the file system refused.
     """
-    if "\0" in str(out):
-        raise InputError(f"{out}: is not the name of a folder; give another --out")
-    out = Path(os.path.realpath(out))
-    _refuse_foreign(out)
-    _clean_leftovers(out)
-    # Two exports to one place must not take each other's files away.
-    unfinished, old = (out.with_name(f".{out.name}.{os.getpid()}.{s}") for s in ("new", "old"))
-    try:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        unfinished.mkdir(parents=True)
+    with new_output(out, _EXPORT) as unfinished:
         yield Target(unfinished, kind, dataset, tuple(splits))
-        _swap(unfinished, out, old)
-    except OSError as error:
-        raise InputError(
-            f"{error.filename or out}: cannot be written ({error.strerror}); make room or choose "
-            "another --out"
-        ) from error
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
-
-
-def _clean_leftovers(out: Path) -> None:
-    """Remove what exports to ``out`` that were killed left beside it."""
-    for ending in ("new", "old") if out.exists() else ("new",):
-        for path in out.parent.glob(f".{out.name}.*.{ending}"):
-            pid = path.name.split(".")[-2]
-            if pid.isdigit() and not is_alive(int(pid)):
-                shutil.rmtree(path, ignore_errors=True)
-
-
-def _swap(new: Path, out: Path, old: Path) -> None:
-    """Put ``new`` where ``out`` is; if that fails, what was there before comes back."""
-    if not out.exists():
-        os.replace(new, out)
-        return
-    shutil.rmtree(old, ignore_errors=True)
-    os.replace(out, old)
-    try:
-        os.replace(new, out)
-    except OSError:
-        os.replace(old, out)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def _refuse_foreign(out: Path) -> None:
-    # It would be replaced under the feet of whoever stands in it.
-    if out in (Path.cwd(), *Path.cwd().parents):
-        raise InputError(f"{out}: is or holds the current folder; name a new one as --out")
-    if not os.path.lexists(out):
-        return
-    if not out.is_dir():
-        raise InputError(f"{out}: is a file, not a folder; give another --out")
-    pattern = _known(out)
-    foreign = next((name for name in _names(out) if not pattern.fullmatch(name)), None)
-    if foreign is not None:
-        raise InputError(
-            f"{out}: holds something else ({foreign}), which no export wrote; move it away, or "
-            "give a new or empty --out"
-        )
 
 
 def _known(out: Path) -> re.Pattern[str]:
@@ -141,17 +81,7 @@ def _known(out: Path) -> re.Pattern[str]:
         ours = isinstance(value["fingerprint"], str) and isinstance(value["splits"], dict)
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         ours = False
-    return re.compile(rf"README\.md|{re.escape(MARKER)}|{files}" if ours else r"(?!)")
+    return re.compile(rf"README\.md|{re.escape(MARKER)}|{files}") if ours else NOTHING
 
 
-def _names(out: Path) -> Iterator[str]:
-    """Every file in a folder, links and what is no file among them, relative to it."""
-
-    def unread(error: OSError) -> None:
-        raise InputError(f"{error.filename}: cannot be looked into; give another --out")
-
-    for folder, inner, files in os.walk(out, onerror=unread):
-        inner.sort()
-        links = [name for name in inner if os.path.islink(os.path.join(folder, name))]
-        for name in sorted([*files, *links]):
-            yield Path(folder, name).relative_to(out).as_posix()
+_EXPORT = Kind("no export wrote", _known)
