@@ -15,6 +15,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from metrics.atomic import whole_file
 from metrics.errors import MetricsError
 
 DIMENSIONS = 2048
@@ -83,19 +84,10 @@ class FeatureFile:
 
     def save(self, path: Path) -> None:
         """Write a file that `load` reads, atomically. MetricsError where that is refused."""
-        partial = path.with_name(f".{path.name}.{os.getpid()}")
-        try:
-            with partial.open("wb") as stream:
-                stream.write(self._header())
-                for start in range(0, len(self), _BLOCK):
-                    stream.write(self.read(start, start + _BLOCK).tobytes())
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.replace(partial, path)
-        except OSError as error:
-            raise MetricsError(f"{path} cannot be written ({error}): make room for it") from error
-        finally:
-            partial.unlink(missing_ok=True)
+        with whole_file(path, "make room for it") as stream:
+            stream.write(self._header())
+            for start in range(0, len(self), _BLOCK):
+                stream.write(self.read(start, start + _BLOCK).tobytes())
 
     def _header(self) -> bytes:
         tensor = {

@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from metrics import carriers
+from metrics.atomic import whole_file
 from metrics.carriers import Source
 from metrics.errors import MetricsError
 from metrics.untrusted import Arrays
@@ -288,14 +289,5 @@ def _save(path: Path, arrays: Arrays, source: Source) -> None:
     from safetensors.numpy import save
 
     content = save(arrays, metadata={"source": source.label, "source_sha256": source.sha256})
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with partial.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(partial, path)
-    except OSError as error:
-        raise MetricsError(f"{path} cannot be written ({error}): give another --cache") from error
-    finally:
-        partial.unlink(missing_ok=True)
+    with whole_file(path, "give another --cache") as stream:
+        stream.write(content)
