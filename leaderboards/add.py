@@ -3,7 +3,8 @@
 import shutil
 from pathlib import Path
 
-from leaderboards.folder import Folder, new_folder, opened
+from hdeocc.folders import new_folder
+from leaderboards.folder import Folder, opened
 from leaderboards.predict import PARSING
 from leaderboards.records import Record, read_record, read_records, write_record
 from leaderboards.verify import MASKS

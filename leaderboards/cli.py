@@ -262,8 +262,9 @@ def _run(
 
 def print_tables(records: "list[Record]") -> None:
     """Print the tables of some records."""
+    from leaderboards.formats import footnotes
     from leaderboards.markdown import terminal_table
-    from leaderboards.tables import TRACK_TITLES, footnotes, make_tables
+    from leaderboards.tables import TRACK_TITLES, make_tables
 
     for table in make_tables(records):
         first = table.first

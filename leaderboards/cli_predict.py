@@ -137,7 +137,8 @@ def score(
 
 def _print(record: "Record") -> None:
     """Every number of a record with its interval and how many samples it counts."""
-    from leaderboards.tables import make_tables, number
+    from leaderboards.formats import number
+    from leaderboards.tables import make_tables
 
     [table] = make_tables([record])
     [row] = table.rows

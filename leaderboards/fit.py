@@ -9,13 +9,10 @@ import torch
 from hdeocc.fitted import (
     Fitted,
     describe,
-    device_of,
     fit_into,
     is_fitted,
-    load_fitted,
     make_fabric,
     restored,
-    unfitted,
 )
 from hdeocc.folders import digest
 from hdeocc.method import FitData, Track, method_class
@@ -24,8 +21,6 @@ from leaderboards.folder import Folder
 from synth.errors import InputError
 from synth.live import Live
 from synth.store import Split
-
-__all__ = ["Fitted", "Fitter", "Rerun", "device_of", "load_fitted", "make_fabric", "unfitted"]
 
 Rerun = Literal["only-missing", "always", "never"]
 
@@ -57,10 +52,6 @@ class Fitter:
             self._done[key, seed] = self._fitted(track, name, seed)
             self._open.pop()
         return self._done[key, seed]
-
-    def is_saved(self, track: Track, name: str, seed: int) -> bool:
-        """Whether fitted weights lie in the folder, of whatever budget."""
-        return (self.folder.model(f"{track}.{name}", seed) / "fitted.json").is_file()
 
     def _fitted(self, track: Track, name: str, seed: int) -> Fitted:
         variant = self.benchmark.variant(track, name)

@@ -17,15 +17,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from hdeocc.folders import digest, file_digests, new_folder, read_json, take_place
+from hdeocc.folders import take_place
 from leaderboards.benchmark import Benchmark
 from synth.atomic import clean_leftovers, temporaries, write_text
 from synth.errors import InputError
-
-__all__ = [
-    "Claim", "Folder", "claim", "digest", "file_digests", "new_folder", "opened", "read_claim",
-    "read_json", "resumed_folder",
-]  # fmt: skip
 
 MARKER = "bench.json"
 PART = "part.txt"

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from hdeocc.batch import INPUTS
-from leaderboards.folder import read_json
+from hdeocc.folders import read_json
 from leaderboards.predict import ABOUT, PARSING
 from leaderboards.records import ResultTrack
 from leaderboards.score import Facts

@@ -17,12 +17,13 @@ import torch
 from tqdm import tqdm
 
 from hdeocc.batch import Batch, collate
+from hdeocc.fitted import Fitted, device_of
+from hdeocc.folders import digest, read_json
 from hdeocc.learned import Learned
 from hdeocc.method import Method
 from leaderboards import provenance
 from leaderboards.cost import count_macs
-from leaderboards.fit import Fitted, device_of
-from leaderboards.folder import digest, read_json, resumed_folder
+from leaderboards.folder import resumed_folder
 from leaderboards.pictures import Picture, encode_png, read_png
 from metrics.protocol import binarise, paste, to_uint8
 from synth.atomic import write_bytes, write_text

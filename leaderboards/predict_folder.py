@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from leaderboards.fit import Fitted
-from leaderboards.folder import digest, read_json
+from hdeocc.fitted import Fitted
+from hdeocc.folders import digest, read_json
 from leaderboards.predict import ABOUT, Predictions, predict_content, predict_masks
 from leaderboards.score_folder import faults_of
 from leaderboards.score_pictures import Pictures

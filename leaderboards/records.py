@@ -8,7 +8,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from leaderboards.folder import digest, read_json
+from hdeocc.folders import digest, read_json
 from metrics import protocol
 from metrics.truth import RulesName
 from synth.atomic import write_text

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import click
 
+from hdeocc.fitted import Fitted
 from hdeocc.method import Track, check_names, method_class
 from leaderboards.benchmark import Benchmark
-from leaderboards.fit import Fitted, Fitter, Rerun
+from leaderboards.fit import Fitter, Rerun
 from leaderboards.folder import Folder, claim
 from leaderboards.needs import recipes_of, require
 from leaderboards.predict import Predictions, predict_content, predict_masks

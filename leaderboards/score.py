@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hdeocc.fitted import Fitted
+from hdeocc.folders import digest
 from hdeocc.method import Method
 from leaderboards import provenance, records
 from leaderboards.benchmark import Benchmark
-from leaderboards.fit import Fitted
-from leaderboards.folder import digest
 from leaderboards.predict import PARSING, Predictions
 from leaderboards.records import Data, OldRecord, Protocol, Record, ResultTrack
 from leaderboards.score_pictures import Pictures, PictureScorer, Scored

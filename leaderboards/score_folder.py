@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
-from leaderboards.folder import digest
+from hdeocc.folders import digest
 from leaderboards.records import Data, Record
 from leaderboards.score import Facts, make_record
 from leaderboards.score_pictures import Pictures, PictureScorer, expected

@@ -9,12 +9,6 @@ from leaderboards import rows as making
 from leaderboards import stats
 from leaderboards.bins import BinValue, binned
 from leaderboards.empty import empty_cells
-from leaderboards.formats import EMPTY as EMPTY
-from leaderboards.formats import arrow as arrow
-from leaderboards.formats import count as count
-from leaderboards.formats import footnotes as footnotes
-from leaderboards.formats import milliseconds as milliseconds
-from leaderboards.formats import number as number
 from leaderboards.records import Record
 from leaderboards.rows import Row, Samples
 from leaderboards.stats import Interval

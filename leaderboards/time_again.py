@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hdeocc.fitted import load_fitted
+from hdeocc.folders import read_json
 from leaderboards import predict
-from leaderboards.folder import Folder, opened, read_json
+from leaderboards.folder import Folder, opened
 from leaderboards.predict import ABOUT, Predictions, stored
 from leaderboards.records import Record, read_record, write_record
 from leaderboards.render import render

@@ -3,13 +3,12 @@
 from collections.abc import Iterator
 
 import pytest
-import torch
+
+from synth.segmenter import network
 
 
 @pytest.fixture(scope="module")
 def one_thread() -> Iterator[None]:
     """One thread, as the programs have that the tests start: sums depend on how they are split."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+    with network.one_thread():
+        yield

@@ -7,10 +7,10 @@ import pytest
 import torch
 
 import hdeocc.train
+from hdeocc.fitted import make_fabric
+from hdeocc.folders import read_json
 from hdeocc.method import Budget, FitData, create
 from leaderboards.benchmark import Benchmark, parse_benchmark
-from leaderboards.fit import make_fabric
-from leaderboards.folder import read_json
 from leaderboards.run import run_benchmark, training_samples
 from synth.errors import InputError
 from synth.live import Live

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from baselines.pix2pix import Pix2PixMask
 from hdeocc.batch import Batch, collate
 from hdeocc.cli import main
+from hdeocc.fitted import Fitted, unfitted
 from hdeocc.two_stage_mask import TwoStageMask
 from leaderboards.cost import count_macs
-from leaderboards.fit import Fitted, unfitted
 from leaderboards.folder import Folder, resumed_folder
 from leaderboards.pictures import read_png
 from leaderboards.predict import predict_content, predict_masks

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from leaderboards.folder import digest
+from hdeocc.folders import digest
 from leaderboards.records import (
     OldRecord,
     Protocol,

@@ -11,9 +11,9 @@ import cv2
 import numpy as np
 import pytest
 
+from hdeocc.fitted import Fitted
+from hdeocc.folders import digest
 from leaderboards import score_pictures
-from leaderboards.fit import Fitted
-from leaderboards.folder import digest
 from leaderboards.pictures import Picture, encode_png
 from leaderboards.predict import Predictions
 from leaderboards.records import write_record

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from leaderboards import stats
-from leaderboards.formats import COST, footnotes
+from leaderboards.formats import COST, count, footnotes, milliseconds
 from leaderboards.records import Protocol, Record, Total
-from leaderboards.tables import Table, count, filtered, make_tables, milliseconds
+from leaderboards.tables import Table, filtered, make_tables
 from synth.errors import InputError
 from tests.leaderboards.fakes import content_record, data, record
 

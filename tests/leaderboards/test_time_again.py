@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from hdeocc.folders import read_json
 from leaderboards import predict
 from leaderboards.cli import bench
-from leaderboards.folder import Folder, read_json
+from leaderboards.folder import Folder
 from leaderboards.run import run_benchmark
 from tests.leaderboards import fakes
 

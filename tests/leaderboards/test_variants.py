@@ -8,10 +8,11 @@ from typing import Any, ClassVar
 import pytest
 
 import hdeocc.method
+from hdeocc.fitted import load_fitted, unfitted
+from hdeocc.folders import read_json
 from hdeocc.method import GROUP, Budget, FitData
 from leaderboards.benchmark import parse_benchmark
-from leaderboards.fit import load_fitted, unfitted
-from leaderboards.folder import Folder, read_json
+from leaderboards.folder import Folder
 from leaderboards.run import planned, run_benchmark
 from synth.errors import InputError
 from tests.leaderboards import fakes

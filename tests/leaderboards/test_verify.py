@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from hdeocc.folders import digest
 from leaderboards import verify as verifying
 from leaderboards.cli_leaderboard import leaderboard
-from leaderboards.folder import Folder, digest
+from leaderboards.folder import Folder
 from leaderboards.records import Total
 from leaderboards.verify import differs, verify
 
