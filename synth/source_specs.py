@@ -17,10 +17,15 @@ LabelSet = Literal["lip", "atr", "pascal-parts"]
 
 
 class Entry(Strict):
-    """What every entry has: how often it is drawn from, beside the others."""
+    """What every entry has: how often it is drawn from, beside the others, and for which splits.
+
+    ``train_only`` keeps an entry out of val and test, which then are those that the recipe has
+    without it: so what synthetic people teach is measured on real ones.
+    """
 
     model_config = ConfigDict(allow_inf_nan=False)
     weight: float = Field(1.0, ge=1e-6, le=1e6)
+    train_only: bool = False
 
 
 class Selection(Entry):

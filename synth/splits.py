@@ -17,6 +17,7 @@ import numpy as np
 
 from synth.errors import InputError
 from synth.recipe import SPLITS, Recipe
+from synth.source_specs import Entry
 from synth.sources.base import OccluderSource, PersonSource, Source
 
 _BLOCK = 1000
@@ -27,6 +28,7 @@ Homes = dict[str, str]  # the split of each photo
 Parts = dict[str, tuple[str, ...]]  # ids by split
 PhotoOf = Callable[[str], str]
 AnySource = PersonSource | OccluderSource
+_NOBODY: Parts = {name: () for name in SPLITS}
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,8 @@ def make_pools(
 ) -> tuple[dict[str, Pool], dict[str, Pool]]:
     """The pools of people and those of occluders, each by the name of the split.
 
-    Photos are divided by their people first, source after source, then by their occluders.
+    Photos are divided by their people first, source after source, then by their occluders. Entries
+    for train alone come after all others and get what lies in no photo of another split.
 
     Raises:
         InputError: a split that is to have samples would have nothing to draw from, or too few
@@ -53,15 +56,39 @@ def make_pools(
     """
     photo_of, homes = _naming([*people, *occluders]), Homes()
 
-    def divided(sources: Sequence[AnySource]) -> list[Parts]:
-        return [divide(recipe, s.name, s.ids(), photo_of(s), homes) for s in sources]
+    def divided(sources: Sequence[AnySource], specs: Sequence[Entry]) -> list[Parts]:
+        return [
+            _NOBODY if spec.train_only else divide(recipe, s.name, s.ids(), photo_of(s), homes)
+            for s, spec in zip(sources, specs, strict=True)
+        ]
 
-    parts = divided(people), divided(occluders)
+    def train_added(
+        parts: Sequence[Parts], sources: Sequence[AnySource], specs: Sequence[Entry]
+    ) -> list[Parts]:
+        return [
+            _for_train(recipe, s.name, s.ids(), photo_of(s), homes) if spec.train_only else part
+            for part, s, spec in zip(parts, sources, specs, strict=True)
+        ]
+
+    parts = divided(people, recipe.people), divided(occluders, recipe.occluders)
     if any(_wanted(recipe, s) and not any(one[s] for one in p) for s in SPLITS for p in parts):
         _mend(recipe, [[photo_of(s) for s in some] for some in (people, occluders)], parts, homes)
-        parts = divided(people), divided(occluders)
-    persons = _pools(recipe, people, parts[0], "people")
-    return persons, _pools(recipe, occluders, parts[1], "occluders")
+        parts = divided(people, recipe.people), divided(occluders, recipe.occluders)
+    persons = train_added(parts[0], people, recipe.people)
+    things = train_added(parts[1], occluders, recipe.occluders)
+    return (
+        _pools(recipe, people, persons, "people"),
+        _pools(recipe, occluders, things, "occluders"),
+    )
+
+
+def _for_train(
+    recipe: Recipe, source: str, ids: Sequence[str], photo: PhotoOf, homes: Homes
+) -> Parts:
+    """The parts of an entry for train alone: everything, but for what other splits' photos hold."""
+    groups = _ranked(recipe.splits.seed, source, ids, photo)
+    mine = [some for name, some in groups if homes.setdefault(name, "train") == "train"]
+    return _NOBODY | {"train": tuple(one for some in mine for one in some)}
 
 
 def _pools(

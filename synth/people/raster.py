@@ -1,4 +1,7 @@
-"""A camera and a software rasteriser (OpenCV 5) that gives face ids and barycentrics."""
+"""A camera and a software rasteriser (OpenCV 5) that gives face ids and barycentrics.
+
+Vertices go in as (N, 3): as (N, 1, 3), OpenCV 5.0.0 fails wherever it was built without IPP.
+"""
 
 from dataclasses import dataclass
 
@@ -87,12 +90,12 @@ def rasterise(
     colours[:, :, 0] = ((np.arange(count) + 1) / MAX_FACES)[:, None]
     colours[:, 0, 1] = 1
     colours[:, 1, 2] = 1
-    corners = np.ascontiguousarray(corners.reshape(-1, 1, 3), np.float32)
-    order = np.arange(3 * count, dtype=np.int32).reshape(-1, 1, 3)
+    corners = np.ascontiguousarray(corners.reshape(-1, 3), np.float32)
+    order = np.arange(3 * count, dtype=np.int32).reshape(-1, 3)
     colour = np.zeros((size, size, 3), np.float32)
     depth = np.full((size, size), FAR, np.float32)
     cv2.triangleRasterize(
-        corners, order, colours.reshape(-1, 1, 3), colour, depth,
+        corners, order, colours.reshape(-1, 3), colour, depth,
         camera.matrix, camera.fov, NEAR, FAR, _settings(),
     )  # fmt: skip
     found = (colour[..., 0] * MAX_FACES + np.float32(0.5)).astype(np.int32)
@@ -113,8 +116,8 @@ def depth_map(
     """Depth (size, size) of the nearest surface, `far` where there is none."""
     depth = np.full((size, size), far, np.float32)
     cv2.triangleRasterizeDepth(
-        np.ascontiguousarray(vertices.reshape(-1, 1, 3), np.float32),
-        np.ascontiguousarray(faces.reshape(-1, 1, 3), np.int32),
+        np.ascontiguousarray(vertices, np.float32),
+        np.ascontiguousarray(faces, np.int32),
         depth, camera.matrix, camera.fov, near, far, _settings(),
     )  # fmt: skip
     return depth

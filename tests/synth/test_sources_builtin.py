@@ -1,6 +1,9 @@
 """Built-in people and cut-outs as sources."""
 
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -10,6 +13,19 @@ from synth.source_specs import BuiltinOccluders, BuiltinPeople
 from synth.sources import builtin
 
 SIZE = 48
+DRAWN = 8  # on either kind of processor below, some of these differed when OpenCV chose its code
+DRAW = f"""
+import hashlib
+import numpy as np
+from synth.source_specs import BuiltinOccluders, BuiltinPeople
+from synth.sources import builtin
+people = builtin.BuiltinPeople(BuiltinPeople(source="builtin", pool={DRAWN}))
+things = builtin.BuiltinOccluders(BuiltinOccluders(source="builtin", pool={DRAWN}))
+for name in people.ids():
+    person, thing = (one.load(name, 64, np.random.default_rng(0)) for one in (people, things))
+    print(hashlib.sha256(person.image.tobytes() + person.parsing.tobytes()).hexdigest())
+    print(hashlib.sha256(thing.rgba.tobytes()).hexdigest())
+"""
 
 
 def rng(seed: int = 0) -> np.random.Generator:
@@ -23,6 +39,26 @@ def people(pool: int = 20, seed: int = 0) -> builtin.BuiltinPeople:
 def occluders(share: float, pool: int = 20) -> builtin.BuiltinOccluders:
     spec = BuiltinOccluders(source="builtin", pool=pool, people_share=share)
     return builtin.BuiltinOccluders(spec)
+
+
+def drawn_elsewhere(extra: dict[str, str]) -> list[str]:
+    """Hashes of people and cut-outs, drawn by another process with more in its environment."""
+    done = subprocess.run(
+        [sys.executable, "-c", DRAW], env=os.environ | extra, capture_output=True, text=True
+    )
+    assert not done.returncode, done.stderr
+    return done.stdout.split()
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [{"OPENCV_CPU_DISABLE": "AVX2,FP16,AVX,FMA3"}, {"OPENCV_IPP": "disabled"}],
+    ids=["a lesser processor", "without IPP"],
+)
+def test_every_processor_draws_the_same_bytes(extra: dict[str, str]) -> None:
+    there, here = drawn_elsewhere(extra), drawn_elsewhere({})
+    assert len(set(here)) == len(here) == 2 * DRAWN
+    assert there == here
 
 
 def test_ids_are_numbers_of_one_width_sorted_and_stable_under_growth() -> None:

@@ -292,3 +292,33 @@ def test_sources_that_share_no_photo_are_divided_as_if_alone() -> None:
     assert isinstance(plan.people["test"], Pool)
     alone = divide(chosen, "a", plan.occluder_sources[0].ids())
     assert {name: pool.ids[0] for name, pool in plan.occluders.items()} == alone
+
+
+def test_entries_for_train_alone_leave_the_other_splits_as_they_were(root: Path) -> None:
+    drawn = 'source = "builtin"\npool = 9\ntrain_only = true\nweight = 3\n'
+    plain = plan_of(root, people(), occluders())
+    more = plan_of(root, people(), "[[people]]\n" + drawn, occluders(), "[[occluders]]\n" + drawn)
+    for split in ("val", "test"):
+        for before, after in ((plain.people, more.people), (plain.occluders, more.occluders)):
+            assert after[split].ids == (*before[split].ids, ())
+    for pools in (more.people, more.occluders):
+        assert len(pools["train"].ids[1]) == 9
+    for index in range(20, 32):  # val and test
+        one, same = make_sample(plain, index), make_sample(more, index)
+        assert (one.image == same.image).all() and one.occluder_ids == same.occluder_ids
+
+
+def test_an_entry_for_train_alone_gives_up_the_photos_of_other_splits(root: Path) -> None:
+    again = people(("min_area", "train_only = true\nmin_area"))
+    for entries in (people(), again), (again, people()):
+        plan = plan_of(root, *entries, occluders())
+        alone = entries.index(again)
+        held_out = {one for s in ("val", "test") for one in plan.people[s].ids[1 - alone]}
+        mine = {s: set(plan.people[s].ids[alone]) for s in SPLITS}
+        assert not mine["val"] and not mine["test"] and held_out
+        assert mine["train"] == set(plan.people["train"].ids[1 - alone])
+
+
+def test_entries_for_train_alone_cannot_fill_the_others(root: Path) -> None:
+    with pytest.raises(InputError, match="none is left for"):
+        plan_of(root, people(("min_area", "train_only = true\nmin_area")), occluders())
