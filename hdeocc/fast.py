@@ -97,10 +97,3 @@ def _fold_level(level: Level) -> None:
     conv.conv.weight = nn.Parameter(conv.conv.weight * factor[:, None, None, None], False)
     conv.bias = nn.Parameter(shift + before, False)
     level.norm = nn.Identity()
-
-
-def _merged(block: nn.Module) -> nn.Module:
-    """The attention block with fewer convolutions; one that lacks a stream stays as it is."""
-    if not isinstance(block, ParsingGuidedAttention) or not (block.parts and block.spatial):
-        return block
-    return MergedAttention(block)

@@ -149,6 +149,10 @@ class Method(ABC):
         """
         return None
 
+    def predict_with_parsing(self, batch: "Batch") -> "tuple[Tensor, Tensor | None]":
+        """What :meth:`predict` and :meth:`predict_parsing` give; in one pass where one can."""
+        return self.predict(batch), self.predict_parsing(batch)
+
     def save(self, folder: Path) -> None:
         """Write what :meth:`load` needs into ``folder``; nothing for methods without weights."""
         return

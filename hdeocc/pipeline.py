@@ -82,7 +82,7 @@ class Deoccluder:
             InputError: a method predicted nan.
         """
         _check(photo, modal)
-        square, soft = self._look(photo, modal)
+        square, soft, labels = self._look(photo, modal)
         window = crops.window_of(square, photo.shape)
         probability = np.zeros(modal.shape, np.float32)
         probability[window] = crops.enlarge_soft(soft, square, window)
@@ -94,42 +94,35 @@ class Deoccluder:
             modal=modal,
             amodal=amodal,
             probability=probability,
-            parsing=self._parse(photo, modal, amodal, square),
+            parsing=_parsing(labels, amodal, square),
             recovered=self._paint(photo, modal, amodal, square),
             square=square,
             beyond=_beyond(soft >= HALF, square, modal.shape),
         )
 
-    def _look(self, photo: np.ndarray, modal: np.ndarray) -> tuple[Square, np.ndarray]:
-        """Where the whole person is framed, and its probability there, (S, S) float32."""
+    def _look(
+        self, photo: np.ndarray, modal: np.ndarray
+    ) -> tuple[Square, np.ndarray, np.ndarray | None]:
+        """Where the whole person is framed; its probability and, if known, its parts there.
+
+        Both are (S, S), float32 and uint8.
+        """
         seen = whole = crops.person_box(crops.main_pieces(modal))
         for _ in range(LOOKS):
             wide = crops.square_about(whole, WIDE)
-            found = self._probability(photo, modal, wide) >= HALF
+            batch = self._seen(photo, modal, wide)
+            found = _numbers(self.mask, self.mask.predict(batch))[0] >= HALF
             whole = crops.joined(seen, crops.box_in_photo(found, wide))
             if not _runs_out(found, wide, modal.shape):
                 break
         square = crops.square_about(whole)
-        return square, self._probability(photo, modal, square)
+        soft, labels = self.mask.predict_with_parsing(self._seen(photo, modal, square))
+        parts = None if labels is None else labels[0].numpy().astype(np.uint8)
+        return square, _numbers(self.mask, soft)[0], parts
 
-    def _probability(self, photo: np.ndarray, modal: np.ndarray, square: Square) -> np.ndarray:
+    def _seen(self, photo: np.ndarray, modal: np.ndarray, square: Square) -> Batch:
         batch = _batch(photo, square, SIZES[self.mask.preset], initial=modal)
-        return _numbers(self.mask, self.mask.predict(batch.only(self.mask.consumes)))[0]
-
-    def _parse(
-        self, photo: np.ndarray, modal: np.ndarray, amodal: np.ndarray, square: Square
-    ) -> np.ndarray | None:
-        batch = _batch(photo, square, SIZES[self.mask.preset], initial=modal)
-        labels = self.mask.predict_parsing(batch.only(self.mask.consumes))
-        if labels is None:
-            return None
-        window = crops.window_of(square, photo.shape)
-        parsing = np.zeros(modal.shape, np.uint8)
-        small = labels[0].numpy().astype(np.uint8)
-        parsing[window] = crops.enlarge_labels(small, square, window)
-        parsing[~amodal] = 0
-        # What was given as the person may lie far from what stage 1 takes for it.
-        return fill_labels(parsing, amodal) if (amodal & (parsing == 0)).any() else parsing
+        return batch.only(self.mask.consumes)
 
     def _paint(
         self, photo: np.ndarray, modal: np.ndarray, amodal: np.ndarray, square: Square
@@ -179,6 +172,18 @@ def _batch(photo: np.ndarray, square: Square, size: int, **masks: np.ndarray) ->
         small = crops.mask_in_square(mask, square, size).astype(np.float32)
         fields[name] = torch.from_numpy(small)[None, None]
     return Batch(["photo"], fields)
+
+
+def _parsing(labels: np.ndarray | None, amodal: np.ndarray, square: Square) -> np.ndarray | None:
+    """Body parts (H, W) uint8 of ``amodal`` (H, W) from those of the square, (S, S)."""
+    if labels is None:
+        return None
+    window = crops.window_of(square, amodal.shape)
+    parsing = np.zeros(amodal.shape, np.uint8)
+    parsing[window] = crops.enlarge_labels(labels, square, window)
+    parsing[~amodal] = 0
+    # What was given as the person may lie far from what stage 1 takes for it.
+    return fill_labels(parsing, amodal) if (amodal & (parsing == 0)).any() else parsing
 
 
 def _numbers(method: Method, output: Tensor) -> np.ndarray:

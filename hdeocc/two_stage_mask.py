@@ -157,13 +157,19 @@ class TwoStageMask(Learned):
     def infer(self, batch: Batch) -> Tensor:
         return whole_probability(self.net(batch.image, batch.initial))
 
-    @torch.inference_mode()
     def predict_parsing(self, batch: Batch) -> Tensor | None:
         if self.net.amodal_parsing is None:
             return None
+        return self.predict_with_parsing(batch)[1]
+
+    @torch.inference_mode()
+    def predict_with_parsing(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
         self.net.eval()
         seen = batch.to(next(self.net.parameters()).device)
         out: MaskOutput = self.net(seen.image, seen.initial)
-        assert out.amodal_parsing is not None
+        whole = whole_probability(out)
+        mask = whole.float().clamp(0, 1).cpu()
+        if out.amodal_parsing is None:
+            return mask, None
         parts = out.amodal_parsing[:, 1:].argmax(dim=1) + 1
-        return (parts * (whole_probability(out)[:, 0] >= 0.5)).cpu()
+        return mask, (parts * (whole[:, 0] >= 0.5)).cpu()

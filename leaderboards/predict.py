@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
 from hdeocc.batch import Batch, collate
@@ -139,9 +140,7 @@ class _Job:
         return made
 
     def _pictures(self, folder: Path) -> None:
-        method = self.fitted.method
-        for samples, batch, output in self._outputs(folder):
-            parsing = method.predict_parsing(batch) if self.track == "mask" else None
+        for samples, output, parsing in self._outputs(folder):
             if parsing is not None:
                 (folder / PARSING).mkdir(exist_ok=True)
             for place, (sample, one) in enumerate(zip(samples, output, strict=True)):
@@ -150,8 +149,8 @@ class _Job:
                     write_bytes(_file(folder / PARSING, sample.sample_id), encode_png(labels))
                 write_bytes(_file(folder, sample.sample_id), encode_png(self.draw(sample, one)))
 
-    def _outputs(self, folder: Path) -> Iterator[tuple[list[Sample], Batch, np.ndarray]]:
-        """Samples in batches, what the method got, and its (B, C, H, W) float32 predictions.
+    def _outputs(self, folder: Path) -> Iterator[tuple[list[Sample], np.ndarray, Tensor | None]]:
+        """Samples in batches, their (B, C, H, W) float32 predictions, and body parts if any.
 
         Batches that lie in the folder are passed over; the others are those of an unbroken run, so
         that the pictures do not depend on where one was broken.
@@ -165,10 +164,17 @@ class _Job:
                 if not all(_file(folder, ids[place]).is_file() for place in places):
                     samples = [self.split[place] for place in places]
                     batch = self.batches(samples).only(method.consumes)
-                    output = method.predict(batch).float().cpu().numpy()
+                    made, parsing = self._predict(batch)
+                    output = made.float().cpu().numpy()
                     _check_output(method, output, samples)
-                    yield samples, batch, output
+                    yield samples, output, parsing
                 bar.update(len(places))
+
+    def _predict(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
+        method = self.fitted.method
+        if self.track == "mask":
+            return method.predict_with_parsing(batch)
+        return method.predict(batch), None
 
     def _facts(self) -> dict[str, object]:
         """What is known of the predictions, for records and for whoever finds the folder."""

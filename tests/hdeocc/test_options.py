@@ -138,3 +138,8 @@ def test_the_parsing_covers_the_predicted_person() -> None:
     parsing, mask = method.predict_parsing(batch), method.predict(batch)
     assert parsing is not None
     assert torch.equal(parsing > 0, mask[:, 0] >= 0.5) and int(parsing.max()) < 20
+    passes: list[object] = []
+    method.net.register_forward_hook(lambda *_: passes.append(None))
+    both = method.predict_with_parsing(batch)
+    assert torch.equal(both[0], mask) and both[1] is not None and torch.equal(both[1], parsing)
+    assert len(passes) == 1
