@@ -1,9 +1,10 @@
 """How fast predictions are scored: ``make speed``.
 
 Content samples of 256 px, everything but FID and KID (LPIPS by AlexNet is in): beside the 60 s that
-a thousand may take on two cores, which is what is held to it; one core and the processor time, which
-other work on the machine does not touch, stand beside it. Inception features: beside pytorch-fid's own, which take turns with ours over the same PNGs, by
-processor time. The table says PASS or SHORT OF; a slow machine fails no test.
+a thousand may take on two cores, which is what is held to it. One core and the processor time,
+which other work on the machine does not touch, stand beside it. Inception features: beside
+pytorch-fid's own, which take turns with ours over the same PNGs, by processor time. The table says
+PASS or SHORT OF; a slow machine fails no test.
 """
 
 import time
