@@ -143,6 +143,13 @@ def test_an_empty_cell_says_why(visit: Open) -> None:
     note = opened.page.locator("#content-1-note-1")
     assert "hdeocc weights" in note.inner_text()
     assert opened.address == "", "a footnote leaves the address to what was chosen"
+    opened.page.locator("#content-1 .columns summary").click()
+    boxes = opened.page.locator("#content-1 .columns")
+    for box in boxes.locator("fieldset input").all():
+        box.uncheck()
+    assert not opened.page.locator("#content-1 .notes li:visible").count(), "no cell refers to it"
+    boxes.get_by_label("KID").check()
+    assert note.is_visible()
 
 
 def test_what_was_chosen_survives_a_reload(visit: Open) -> None:
