@@ -17,6 +17,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from synth.people.plain_opencv import plain_opencv
 from synth.people.scenery.backdrop import beach, defocused, studio
 from synth.people.scenery.finish import expose, focus
 from synth.people.scenery.frame import View
@@ -45,6 +46,7 @@ class Background:
         return {"name": self.name, "licence": licence, "photos": listed}
 
 
+@plain_opencv()
 def draw_scene(rng: np.random.Generator, size: int) -> Background:
     """Draw one background for a person with feet near the bottom.
 

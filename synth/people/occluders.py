@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from synth.people.plain_opencv import plain_opencv
 from synth.people.scenery import barriers, containers, foliage, furniture, street, vehicles
 from synth.people.scenery.canvas import Canvas
 from synth.people.scenery.sheets import noise
@@ -101,6 +102,7 @@ def _finish(rng: np.random.Generator, canvas: Canvas, size: int, mirror: bool) -
     return rgba
 
 
+@plain_opencv()
 def draw_occluder(rng: np.random.Generator, size: int, category: str | None = None) -> Cutout:
     """Draw one thing whose longest side is `size` pixels (up to two fewer), `size` from 8.
 

@@ -4,6 +4,8 @@ OpenCV picks the code of most functions by what the processor can do, and on x86
 for some. Their float sums differ in the last bits, which a threshold turns into another pixel: of
 24 built-in people of 64 px, 12 differ between AVX2 and SSE3. Reading and compositing photos, which
 is integer work for the most part, has shown no such difference.
+
+Whatever draws, or is kept because it was drawn, runs in `plain_opencv`.
 """
 
 from collections.abc import Iterator

@@ -11,6 +11,7 @@ from synth.people.geometry import Array, bounds, euler, transform
 from synth.people.ground import cast_shadow, contacts, draw_ground
 from synth.people.keypoints import body_keypoints
 from synth.people.person import Person, sample_person
+from synth.people.plain_opencv import plain_opencv
 from synth.people.pose import sample_kind, sample_pose
 from synth.people.raster import Camera, Fragments, look_at, rasterise
 from synth.people.resolve import drop_specks, resolve, shading_samples
@@ -36,6 +37,7 @@ class RenderedPerson:
     meta: dict[str, Any]  # json-able facts: pose, outfit, age group, framing ...
 
 
+@plain_opencv()
 def render_person(
     rng: np.random.Generator, size: int, *, framing: str | None = None, supersample: int = 3
 ) -> RenderedPerson:
@@ -86,6 +88,7 @@ def render_cutout(rng: np.random.Generator, size: int) -> RenderedPerson:
     return render_person(rng, size, framing=FRAMINGS[int(rng.choice(3, p=(0.4, 0.3, 0.3)))])
 
 
+@plain_opencv()
 def composite(person: RenderedPerson, background: np.ndarray) -> np.ndarray:
     """The person over a background (S, S, 3) uint8, with a soft shadow where feet are in sight."""
     canvas = background.astype(np.float32)

@@ -9,7 +9,6 @@ import numpy as np
 
 from synth import source_specs as specs
 from synth.errors import InputError
-from synth.people.plain_opencv import plain_opencv
 from synth.sources.base import Cutout, PersonCrop, Source
 from synth.sources.crop import fill_labels, mask_edges
 
@@ -31,7 +30,6 @@ class BuiltinPeople(Source):
     def photo(self, identifier: str, /) -> str:
         return f"built-in person {self._spec.seed}:{identifier}"
 
-    @plain_opencv()
     def load(self, person_id: str, size: int, rng: np.random.Generator) -> PersonCrop:
         from synth.people import render
         from synth.people.backgrounds import draw_scene
@@ -61,7 +59,6 @@ class BuiltinOccluders(Source):
     def photo(self, identifier: str, /) -> str:
         return f"built-in occluder {self._spec.seed}:{identifier}"
 
-    @plain_opencv()
     def load(self, occluder_id: str, size: int, rng: np.random.Generator) -> Cutout:
         from synth.people import render
         from synth.people.occluders import draw_occluder

@@ -8,6 +8,8 @@ from functools import cache
 import cv2
 import numpy as np
 
+from synth.people.plain_opencv import plain_opencv
+
 _SIDE = 512
 # Spectral slope of each isotropic noise sheet: 0 is white, larger is smoother.
 _SLOPES = {"white": 0.0, "fine": 0.7, "rough": 1.2, "cloud": 1.75, "smooth": 2.6}
@@ -15,6 +17,7 @@ _STREAKS = {"brushed": (1, 96), "grain": (3, 160), "fibre": (1, 24)}
 
 
 @cache
+@plain_opencv()
 def noise_sheet(kind: str) -> np.ndarray:
     """A tileable (512, 512) float32 noise field with mean 0 and standard deviation 1."""
     order = sorted({**_SLOPES, **_STREAKS})
