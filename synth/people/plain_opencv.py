@@ -1,4 +1,4 @@
-"""OpenCV by its plain code, so that every processor draws the same bytes.
+"""OpenCV by its plain code, so that x86 processors of all kinds draw the same bytes.
 
 OpenCV picks the code of most functions by what the processor can do, and on x86 takes Intel's IPP
 for some. Their float sums differ in the last bits, which a threshold turns into another pixel: of
