@@ -21,6 +21,7 @@ from hdeocc.folders import digest, file_digests, new_folder, read_json
 from hdeocc.learned import Learned
 from hdeocc.method import PRESETS, Budget, FitData, Method, Preset, entries, method_class
 from hdeocc.pace import Elapsed
+from hdeocc.precision import check_precision
 from synth.atomic import write_text
 from synth.errors import InputError
 
@@ -219,6 +220,9 @@ def make_fabric(
 
     ``start`` says how the processes of several devices come to be, when ``launch`` is called: each
     runs this program anew, or the function that is launched.
+
+    Raises:
+        InputError: a precision that this device is all too slow in.
     """
     from lightning_fabric import Fabric
     from lightning_fabric.strategies import DDPStrategy
@@ -229,13 +233,15 @@ def make_fabric(
     if devices * nodes > 1:
         # Each of the two steps of a training leaves the other network alone.
         strategy = DDPStrategy(start_method=start, find_unused_parameters=True)
-    return Fabric(
+    fabric = Fabric(
         accelerator=accelerator,
         devices=devices,
         num_nodes=nodes,
         strategy=strategy,
         precision=budget.precision,
     )
+    check_precision(budget.precision, fabric.device)
+    return fabric
 
 
 def device_of(method: Method) -> torch.device:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from hdeocc.options import change
+from hdeocc.precision import Precision
 from synth.errors import InputError
 from synth.sample import Sample
 from synth.settings import hint
@@ -49,7 +50,7 @@ class Budget:
     seed: int = 0
     ema: float = 0.999
     clip: float = 1.0
-    precision: Literal["32-true", "bf16-mixed"] = "bf16-mixed"
+    precision: Precision = "32-true"
 
     @property
     def steps(self) -> int:

@@ -119,11 +119,14 @@ def train_step(state: State, batch: Batch, budget: Budget, fabric: "Fabric") -> 
     nets, wrapped = state.nets, state.wrapped
     nets.train()
     with nullcontext() if nets.discriminator is None else frozen(nets.discriminator):
-        terms, made = wrapped.generator_step(batch)
+        # Fabric sets the precision of a module's forward, but not of other methods of it.
+        with fabric.autocast():
+            terms, made = wrapped.generator_step(batch)
         _update(terms, state.generator_optimiser, nets.generator, state.step, budget.clip, fabric)
     if state.discriminator_optimiser is not None and nets.discriminator is not None:
         detached = {name: tensor.detach() for name, tensor in made.items()}
-        more = wrapped.discriminator_step(batch, detached)
+        with fabric.autocast():
+            more = wrapped.discriminator_step(batch, detached)
         optimiser = state.discriminator_optimiser
         _update(more, optimiser, nets.discriminator, state.step, budget.clip, fabric)
         terms = terms | more

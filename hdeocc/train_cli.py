@@ -36,8 +36,8 @@ WIDE = {"max_content_width": 100}
 @click.option("--lr", type=rate, help="Peak learning rate [default: by preset].")
 @click.option("--lr-content", type=rate, help="That of the content method alone.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
-@click.option("--precision", type=click.Choice(["bf16-mixed", "32-true"]), default="bf16-mixed",
-              show_default=True)  # fmt: skip
+@click.option("--precision", type=click.Choice(["bf16-mixed", "32-true"]), help="Of the networks' "
+              "products [default: 32-true; full: bf16-mixed].")  # fmt: skip
 @click.option("--set", "options", multiple=True, metavar="OPTION=VALUE", help="Another setting of "
               "the method, as mask.net.width=2; repeatable.")  # fmt: skip
 @click.option("--upstream", type=folder, multiple=True, help="A fitted method's folder, to build "

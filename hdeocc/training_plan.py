@@ -29,8 +29,8 @@ BUDGETS: dict[Preset, dict[str, Budget]] = {
         "content": Budget(samples=8_000, batch=8, lr=2e-3),
     },
     "full": {
-        "mask": Budget(samples=240_000, batch=16, lr=3e-4),
-        "content": Budget(samples=240_000, batch=16, lr=2e-4),
+        "mask": Budget(samples=240_000, batch=16, lr=3e-4, precision="bf16-mixed"),
+        "content": Budget(samples=240_000, batch=16, lr=2e-4, precision="bf16-mixed"),
     },
 }
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from hdeocc.method import Budget, Preset, Track
+from hdeocc.precision import Precision
 from metrics.truth import RulesName
 from synth.errors import InputError
 from synth.settings import Library, Strict, hint, keys_of
@@ -26,7 +27,7 @@ class TrackBudget(Strict):
     lr: float = Field(2e-4, gt=0)
     ema: float = Field(0.999, ge=0, lt=1)
     clip: float = Field(1.0, gt=0)
-    precision: Literal["32-true", "bf16-mixed"] = "bf16-mixed"
+    precision: Precision = "32-true"
 
     def with_seed(self, seed: int) -> Budget:
         """The budget of one run."""

@@ -154,7 +154,8 @@ def _time(benchmark: str, out: Path, options: dict[str, object]) -> None:
             )
     speed = load_speed(benchmark)
     with _interruptible(f"hdeocc bench run {_quoted(benchmark)} --out {_quoted(out)}"):
-        from leaderboards.timing import run_speed, speed_table
+        from leaderboards.timing import run_speed
+        from leaderboards.timing_table import speed_table
 
         click.echo(speed_table(run_speed(speed, out)))
     click.echo(f"Table: {(out / 'speed.md').resolve()}")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from hdeocc.fitted import Fitted
+from hdeocc.fitted import Fitted, make_fabric
 from hdeocc.method import Track, check_names, method_class
 from leaderboards.benchmark import Benchmark
 from leaderboards.fit import Fitter, Rerun
@@ -69,6 +69,7 @@ def run_benchmark(
     if rerun != "never":
         if not (Folder(out).data / "dataset.json").is_file():
             require(chosen, data_root)
+        _check_precisions(chosen)
         folder = claim(out, benchmark, data_root, methods)
         data = prepare_data(recipes, folder, data_root, workers, progress)
         _check_fingerprint(chosen, data.test)
@@ -112,6 +113,14 @@ def check(benchmark: Benchmark) -> list[Recipe]:
                 f"samples; give it counts.{split}"
             )
     return recipes
+
+
+def _check_precisions(benchmark: Benchmark) -> None:
+    """Refuse budgets that this device cannot train in, before anything is built."""
+    tracks: tuple[Track, ...] = ("mask", "content")
+    for track in tracks:
+        if any(method_class(track, name).learned for name in benchmark.registered(track)):
+            make_fabric(benchmark.budget_of(track, benchmark.seeds[0]))
 
 
 def _check_fingerprint(benchmark: Benchmark, dataset: Dataset) -> None:

@@ -5,15 +5,13 @@ It needs no data and no training: what a pass costs does not depend on the weigh
 
 from importlib import resources
 from pathlib import Path
-from typing import Literal
 
 from pydantic import Field, model_validator
 
 from hdeocc.method import Preset, Track, check_names, method_class
+from hdeocc.precision import Precision
 from leaderboards.benchmark import BENCHMARKS, NAME
 from synth.settings import Library, Strict, keys_of
-
-Precision = Literal["32-true", "bf16-mixed"]
 
 
 class SpeedRow(Strict):

@@ -4,15 +4,10 @@ As the paper's own script does it, but in eval mode: random tensors, warm-up pas
 repetitions of one forward pass, the device waited for each time.
 """
 
-import csv
-import json
 import statistics
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, astuple, dataclass, fields
-from importlib import resources
-from io import StringIO
 from pathlib import Path
 
 import click
@@ -21,52 +16,28 @@ from torch import Tensor, nn
 
 from hdeocc.learned import Learned
 from hdeocc.method import Method, method_class
+from hdeocc.precision import Precision, too_slow
 from hdeocc.two_stage_content import TwoStageContent
 from hdeocc.two_stage_mask import TwoStageMask
 from leaderboards import provenance
 from leaderboards.cost import macs_of
-from leaderboards.published import UNKNOWN
-from leaderboards.speed import Precision, SpeedBenchmark, SpeedRow
-from synth.atomic import write_text
+from leaderboards.speed import SpeedBenchmark, SpeedRow
+from leaderboards.timing_table import Published, Timing, Timings, published_timing, write_timings
 from synth.errors import InputError
 from synth.parsing import NUM_LABELS
 
 Pass = Callable[[], object]
-Published = tuple[float, str]
 
 
-@dataclass(frozen=True)
-class Timing:
-    """What one network costs on one device.
-
-    Attributes:
-        macs: multiply-adds of one picture.
-        milliseconds, low, high: median, 10th and 90th percentile of a pass of the whole batch; a
-            sum of rows has no percentiles.
-        published: what a paper printed for it, in milliseconds; None where nothing is.
-    """
-
-    title: str
-    batch: int
-    precision: str
-    parameters: int
-    macs: int
-    milliseconds: float
-    low: float | None
-    high: float | None
-    repetitions: int
-    device: str
-    published: float | None = None
-    note: str = ""
-
-
-def run_speed(benchmark: SpeedBenchmark, out: Path, progress: bool = True) -> list[Timing]:
+def run_speed(benchmark: SpeedBenchmark, out: Path, progress: bool = True) -> Timings:
     """Time every row and write speed.json, speed.csv and speed.md into ``out``.
 
     Raises:
-        InputError: a method without a network, or a folder that cannot be written.
+        InputError: a method without a network, no precision that the device is fit for, or a
+            folder that cannot be written.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    precisions, left_out = _precisions(benchmark, device)
     printed = published_timing()
     made: list[Timing] = []
     for row in benchmark.speed:
@@ -75,14 +46,32 @@ def run_speed(benchmark: SpeedBenchmark, out: Path, progress: bool = True) -> li
             network, inputs = own_network(method, benchmark.pixels, batch)
             network.to(device).eval()
             inputs = [tensor.to(device) for tensor in inputs]
-            for precision in benchmark.precisions:
+            for precision in precisions:
                 if progress:
                     click.echo(f"time {row.title}, batch {batch}, {precision}", err=True)
                 once = one_pass(network, inputs, precision)
                 made.append(_timed(benchmark, row, network, once, batch, precision, printed))
     made += _totals(benchmark, made, printed)
-    _write(out, benchmark, made)
-    return made
+    timings = Timings(benchmark, tuple(made), left_out)
+    write_timings(out, timings)
+    return timings
+
+
+def _precisions(
+    benchmark: SpeedBenchmark, device: torch.device
+) -> tuple[list[Precision], dict[str, str]]:
+    """Those to time, and why the others are left out."""
+    found = {precision: too_slow(precision, device) for precision in benchmark.precisions}
+    left_out: dict[str, str] = {
+        precision: why for precision, why in found.items() if why is not None
+    }
+    kept = [precision for precision in benchmark.precisions if precision not in left_out]
+    if not kept:
+        raise InputError(
+            f"benchmark {benchmark.name}: {next(iter(left_out.values()))}; give it another of "
+            "its precisions"
+        )
+    return kept, left_out
 
 
 def own_network(method: Method, pixels: int, batch: int) -> tuple[nn.Module, list[Tensor]]:
@@ -206,56 +195,9 @@ def _sum(title: str, rows: Sequence[Timing], printed: tuple[float | None, str]) 
     )
 
 
-def published_timing() -> dict[str, Published]:
-    """Milliseconds and note of every timing in published.csv, by item."""
-    text = (resources.files("leaderboards") / "published.csv").read_text(encoding="utf-8")
-    rows = [row for row in csv.DictReader(text.splitlines()) if row["group"] == "timing"]
-    return {row["item"]: (float(row["value"]), row["note"]) for row in rows}
-
-
 def _printed(
     item: str | None, batch: int, precision: str, printed: dict[str, Published]
 ) -> tuple[float | None, str]:
     """What was printed for an item; all of it at batch 1 in full precision."""
     alike = batch == 1 and precision == "32-true"
     return printed.get(item or "", (None, "")) if alike else (None, "")
-
-
-def _write(out: Path, benchmark: SpeedBenchmark, made: Sequence[Timing]) -> None:
-    about = {"benchmark": benchmark.model_dump(mode="json"), "rows": [asdict(t) for t in made]}
-    about |= {"library_versions": provenance.library_versions()}
-    write_text(out / "speed.json", json.dumps(about, indent=1, allow_nan=False) + "\n")
-    text = StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(field.name for field in fields(Timing))
-    writer.writerows(astuple(timing) for timing in made)
-    write_text(out / "speed.csv", text.getvalue())
-    write_text(out / "speed.md", f"#### {benchmark.title}\n\n{speed_table(made)}\n")
-
-
-def speed_table(made: Sequence[Timing]) -> str:
-    """The rows as a Markdown table, with what was printed elsewhere apart, in the last columns."""
-    head = ("network", "batch", "precision", "parameters", "multiply-adds", "ms", "p10 to p90",
-            "n", "printed ms", "note")  # fmt: skip
-    lines = [head, tuple("---" if i in (0, 2, 9) else "---:" for i in range(len(head)))]
-    lines += [_cells(timing) for timing in made]
-    devices = ", ".join(dict.fromkeys(timing.device for timing in made))
-    table = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
-    return f"{table}\n\nDevice: {devices}. Printed figures: published.csv, on other hardware."
-
-
-def _cells(timing: Timing) -> tuple[str, ...]:
-    spread = "" if timing.low is None else f"{timing.low:.3g} to {timing.high:.3g}"
-    printed = UNKNOWN if timing.published is None else f"{timing.published:.2f}"
-    return (
-        timing.title,
-        str(timing.batch),
-        timing.precision,
-        f"{timing.parameters / 1e6:.1f} M",
-        f"{timing.macs / 1e9:.1f} G",
-        f"{timing.milliseconds:.4g}",
-        spread,
-        str(timing.repetitions),
-        printed,
-        timing.note,
-    )

@@ -30,6 +30,7 @@ from hdeocc.augment import NO_AUGMENTATION
 from hdeocc.batch import INPUTS, Batch, UndeclaredInput, collate
 from hdeocc.learned import Adversarial, Learned
 from hdeocc.method import Budget, FitData, Method
+from hdeocc.precision import Precision
 from synth.sample import Sample
 from tests.fakes import make_samples
 
@@ -209,6 +210,24 @@ class LearnedConformance(MethodConformance):
         gradients = [p.grad for p in nets.parameters() if p.grad is not None]
         assert all(bool(torch.isfinite(gradient).all()) for gradient in gradients)
 
+    def test_a_step_in_half_precision_is_nearly_the_same(
+        self, samples: list[Sample], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Its loss differs from that in float32, but by rounding only."""
+        step, losses = loop.train_step, {}
+        precisions: tuple[Precision, ...] = ("32-true", "bf16-mixed")
+        for precision in precisions:
+            found: dict[str, float] = {}
+            monkeypatch.setattr(loop, "train_step", kept_in(found, step))
+            budget = Budget(2, batch=2, precision=precision)
+            fabric = Fabric(accelerator="cpu", devices=1, precision=precision)
+            method = self.make()
+            assert isinstance(method, Learned)
+            loop.train(method, self.data(samples[:2]), budget, fabric, NO_AUGMENTATION)
+            losses[precision] = found
+        assert losses["bf16-mixed"] != losses["32-true"]
+        assert losses["bf16-mixed"] == pytest.approx(losses["32-true"], rel=0.1, abs=1e-3)
+
     def test_it_learns_four_samples(self, samples: list[Sample], batch: Batch) -> None:
         before = error(self.prepared(samples), batch)
         method = self.make()
@@ -288,6 +307,18 @@ def backward_both(nets: Adversarial, batch: Batch) -> None:
 def has_gradient(parameter: Tensor) -> bool:
     """Whether any of a parameter's numbers has a gradient other than zero."""
     return parameter.grad is not None and bool((parameter.grad != 0).any())
+
+
+def kept_in(
+    found: dict[str, float], step: Callable[..., dict[str, float]]
+) -> Callable[..., object]:
+    """A step whose loss terms are kept."""
+
+    def kept(*arguments: object) -> dict[str, float]:
+        found.update(step(*arguments))
+        return found
+
+    return kept
 
 
 def dies_after(

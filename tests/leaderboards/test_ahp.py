@@ -93,7 +93,7 @@ def tiny_paper_masks(folder: Path) -> Path:
     text = bundled.read_text(encoding="utf-8").partition("# The same rows for who")[0]
     text = smaller(
         text, recipe=f'"{folder / "train.toml"}"', test_recipe=f'"{folder / "valid.toml"}"',
-        preset='"quick"', samples="8", batch="4",
+        preset='"quick"', samples="8", batch="4", precision='"32-true"',
     )  # fmt: skip
     path = folder / "tiny-masks.toml"
     path.write_text(text.replace('name = "paper-masks"', 'name = "tiny-masks"'))

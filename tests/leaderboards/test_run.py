@@ -11,8 +11,9 @@ import pytest
 from click.testing import CliRunner
 
 import leaderboards.score
+from hdeocc import precision
 from hdeocc.batch import UndeclaredInput
-from leaderboards.benchmark import Benchmark
+from leaderboards.benchmark import Benchmark, parse_benchmark
 from leaderboards.cli import bench
 from leaderboards.cli_leaderboard import leaderboard
 from leaderboards.folder import Folder
@@ -42,6 +43,17 @@ def _times(out: Path) -> dict[str, int]:
         for path in sorted(out.rglob("*"))
         if path.is_file() and path.parent.name not in ("data", "out")
     }
+
+
+def test_a_budget_that_takes_for_ever_is_refused_before_anything_is_built(
+    fake_world: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(precision, "bf16_slowdown", lambda device: 200.0)
+    halves = fakes.toml(["identity", "learned"], [], []).replace("32-true", "bf16-mixed")
+    with pytest.raises(InputError, match=r'use .*precision = "32-true" in the budget'):
+        _run(fake_world, parse_benchmark(halves, "fake"))
+    assert not fake_world.exists()
+    assert _run(fake_world, fakes.benchmark(["identity"], [], [])), "nothing of it learns"
 
 
 def test_makes_one_record_a_row_and_every_output(fake_world: Path) -> None:

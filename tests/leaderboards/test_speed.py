@@ -8,11 +8,13 @@ import pytest
 import torch
 from click.testing import CliRunner
 
+from hdeocc import precision
 from hdeocc.cli import main
 from hdeocc.method import method_class
 from leaderboards import timing
 from leaderboards.speed import is_speed, load_speed
-from leaderboards.timing import own_network, published_timing, repeat
+from leaderboards.timing import own_network, repeat
+from leaderboards.timing_table import published_timing
 from synth.errors import InputError
 
 TEXT = """
@@ -65,6 +67,25 @@ def test_every_row_is_timed_beside_what_was_printed(path: Path, tmp_path: Path) 
     content = json.loads((out / "speed.json").read_text())
     assert content["benchmark"]["name"] == "fast" and len(content["rows"]) == len(rows)
     assert "13.37" in (out / "speed.md").read_text()
+
+
+def test_a_precision_that_takes_for_ever_is_left_out_and_named(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(precision, "bf16_slowdown", lambda device: 200.0)
+    both = 'precisions = ["32-true", "bf16-mixed"]'
+    path.write_text(TEXT.replace("batches = [1, 2]", f"batches = [1]\n{both}"))
+    out = tmp_path / "out"
+    done = CliRunner().invoke(main, ["bench", "run", str(path), "--out", str(out)])
+    assert done.exit_code == 0, done.output
+    content = json.loads((out / "speed.json").read_text())
+    assert {row["precision"] for row in content["rows"]} == {"32-true"}
+    assert "200 times slower" in content["left_out"]["bf16-mixed"]
+    for text in (done.output, (out / "speed.md").read_text()):
+        assert "Not timed in bf16-mixed: this" in text
+    path.write_text(TEXT.replace("batches = [1, 2]", 'precisions = ["bf16-mixed"]'))
+    done = CliRunner().invoke(main, ["bench", "run", str(path), "--out", str(tmp_path / "none")])
+    assert done.exit_code == 2 and "give it another of its precisions" in done.output
 
 
 def test_the_paper_rows_have_its_sizes() -> None:

@@ -29,7 +29,8 @@ from hdeocc.method import method_class
 from leaderboards.cost import macs_of
 from leaderboards.provenance import device_name
 from leaderboards.speed import Precision, SpeedBenchmark, SpeedRow, load_speed
-from leaderboards.timing import one_pass, own_network, published_timing, repeat
+from leaderboards.timing import one_pass, own_network, repeat
+from leaderboards.timing_table import published_timing
 from tests.speed.report import NetworkRow, Report
 
 pytestmark = pytest.mark.speed
