@@ -7,6 +7,8 @@ from importlib import resources
 from io import StringIO
 from pathlib import Path
 
+import numpy as np
+
 from leaderboards import provenance
 from leaderboards.published import UNKNOWN
 from leaderboards.speed import SpeedBenchmark
@@ -92,7 +94,8 @@ def speed_table(timings: Timings) -> str:
 
 
 def _cells(timing: Timing) -> tuple[str, ...]:
-    spread = "" if timing.low is None else f"{timing.low:.3g} to {timing.high:.3g}"
+    ends = (timing.low, timing.high)
+    spread = " to ".join(_plain(end, 3) for end in ends if end is not None)
     printed = UNKNOWN if timing.published is None else f"{timing.published:.2f}"
     return (
         timing.title,
@@ -100,9 +103,14 @@ def _cells(timing: Timing) -> tuple[str, ...]:
         timing.precision,
         f"{timing.parameters / 1e6:.1f} M",
         f"{timing.macs / 1e9:.1f} G",
-        f"{timing.milliseconds:.4g}",
+        _plain(timing.milliseconds, 4),
         spread,
         str(timing.repetitions),
         printed,
         timing.note,
     )
+
+
+def _plain(value: float, digits: int) -> str:
+    """So many digits, and no power of ten: a pass may take half a minute."""
+    return np.format_float_positional(value, precision=digits, fractional=False, trim="-")

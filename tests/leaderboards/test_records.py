@@ -2,6 +2,7 @@
 
 import json
 import math
+from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,14 @@ def test_round_trip(tmp_path: Path) -> None:
     write_record(path, made)
     assert read_record(path) == made
     assert read_records(path.parent) == [made]
+
+
+def test_every_record_of_the_project_is_whole() -> None:
+    folder = Path(str(resources.files("leaderboards"))) / "results"
+    kept = sorted(folder.rglob("*.seed-*.json"))
+    assert len({path.parent for path in kept}) >= 3
+    for path in kept:
+        assert read_record(path).complete, path
 
 
 def test_same_record_same_bytes(tmp_path: Path) -> None:

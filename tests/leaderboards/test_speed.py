@@ -14,7 +14,7 @@ from hdeocc.method import method_class
 from leaderboards import timing
 from leaderboards.speed import is_speed, load_speed
 from leaderboards.timing import own_network, repeat
-from leaderboards.timing_table import published_timing
+from leaderboards.timing_table import Timing, Timings, published_timing, speed_table
 from synth.errors import InputError
 
 TEXT = """
@@ -86,6 +86,12 @@ def test_a_precision_that_takes_for_ever_is_left_out_and_named(
     path.write_text(TEXT.replace("batches = [1, 2]", 'precisions = ["bf16-mixed"]'))
     done = CliRunner().invoke(main, ["bench", "run", str(path), "--out", str(tmp_path / "none")])
     assert done.exit_code == 2 and "give it another of its precisions" in done.output
+
+
+def test_half_a_minute_is_written_without_a_power_of_ten() -> None:
+    row = Timing("slow", 16, "32-true", 10**6, 10**9, 34194.3, 31999.0, 35123.4, 3, "a processor")
+    table = speed_table(Timings(load_speed("paper-speed"), (row,)))
+    assert "| 34190 | 32000 to 35100 |" in table
 
 
 def test_the_paper_rows_have_its_sizes() -> None:
