@@ -130,7 +130,8 @@ def _too_many(total: int, shard_size: int) -> str:
 
 
 _PARTS = (Recipe, Counts, Splits, Occlusion, Histogram, Initial)
-RECIPES = Library("recipe", Recipe, "synth", "recipes", keys_of((*_PARTS, *SOURCE_SPECS)))
+_KEYS = keys_of((*_PARTS, *SOURCE_SPECS)) | {"base"}
+RECIPES = Library("recipe", Recipe, "synth", "recipes", _KEYS, bases=True)
 
 
 def bundled() -> list[str]:

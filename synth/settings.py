@@ -47,6 +47,9 @@ class Library(Generic[Model]):
         model: what a file must hold.
         package, folder: where the bundled files are.
         keys: every key that may occur somewhere in a file, for the hint beside a wrong one.
+        bases: whether a file may build on another one, named by its key ``base``: what it does not
+            say is as there, but for its name. A table or list that it gives replaces that of the
+            base as a whole.
     """
 
     kind: str
@@ -54,6 +57,7 @@ class Library(Generic[Model]):
     package: str
     folder: str
     keys: frozenset[str]
+    bases: bool = False
 
     def bundled(self) -> list[str]:
         """Names of the files that come with the package."""
@@ -66,6 +70,15 @@ class Library(Generic[Model]):
         Raises:
             InputError: nothing of that name (with the closest), broken TOML, bad key or value.
         """
+        text, where, folder = self._find(name_or_path)
+        return self._parse(text, where, folder)
+
+    def parse(self, text: str, where: str) -> Model:
+        """Settings from TOML text; ``where`` names it in errors."""
+        return self._parse(text, where, Path())
+
+    def _find(self, name_or_path: str | Path) -> tuple[str, str, Path]:
+        """A file's text, what errors call it, and the folder that paths in it start from."""
         path, names = Path(name_or_path), self.bundled()
         if path.suffix == ".toml":
             if not os.path.isfile(path):  # unlike pathlib's, of names of any length
@@ -73,23 +86,47 @@ class Library(Generic[Model]):
                 raise InputError(
                     f"{path}: no such {self.kind} file; give a .toml file or one of: {known}"
                 )
-            return self.parse(_read(path), str(path))
+            return _read(path), str(path), path.parent
         name = str(name_or_path)
         if name not in names:
             raise InputError(
                 f"{name}: no {self.kind} of that name; {hint(name, names)} (or give a .toml file)"
             )
         file = resources.files(self.package) / self.folder / f"{name}.toml"
-        return self.parse(file.read_text(encoding="utf-8"), name)
+        return file.read_text(encoding="utf-8"), name, Path()
 
-    def parse(self, text: str, where: str) -> Model:
-        """Settings from TOML text; ``where`` names it in errors."""
+    def _parse(self, text: str, where: str, folder: Path) -> Model:
         try:
-            return self.model.model_validate(_document(text))
-        except tomllib.TOMLDecodeError as error:
-            raise InputError(f"{where}: not valid TOML: {error}; mend that line") from None
+            return self.model.model_validate(self._with_bases(text, where, folder))
         except ValidationError as error:
             raise InputError(f"{where}: {self._first_fault(error)}") from None
+
+    def _with_bases(self, text: str, where: str, folder: Path) -> dict[str, Any]:
+        """What a file holds, over what the file holds that it builds on, and so on."""
+        made: dict[str, Any] = {}
+        for depth in range(_DEEPEST):
+            document = self._toml(text, where)
+            base = document.pop("base", None) if self.bases else None
+            if depth:
+                document.pop("name", None)  # two different things may not have one name
+            made = document | made
+            if base is None:
+                return made
+            if not isinstance(base, str):
+                raise InputError(
+                    f"{where}: base: has to be the name of a {self.kind}, or a .toml file"
+                )
+            try:
+                text, where, folder = self._find(folder / base if base.endswith(".toml") else base)
+            except InputError as error:
+                raise InputError(f"{where}: base: {error.message}") from None
+        raise InputError(f"{where}: base: leads on and on; let no {self.kind} build on itself")
+
+    def _toml(self, text: str, where: str) -> dict[str, Any]:
+        try:
+            return _document(text)
+        except tomllib.TOMLDecodeError as error:
+            raise InputError(f"{where}: not valid TOML: {error}; mend that line") from None
         except ValueError as error:
             raise InputError(f"{where}: {error}; see the bundled {self.kind}s") from None
 

@@ -48,6 +48,47 @@ def test_a_fault_is_named_in_one_line(change: tuple[str, str], said: str) -> Non
     assert "\n" not in caught.value.message and caught.value.exit_code == 2
 
 
+def test_a_recipe_may_build_on_another(tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "first.toml").write_text(GOOD)
+    (tmp_path / "second.toml").write_text('name = "second"\nbase = "deep/first.toml"\nsize = 64\n')
+    third = 'name = "third"\nbase = "second.toml"\n[counts]\ntrain = 1\nval = 1\ntest = 1\n'
+    (tmp_path / "third.toml").write_text(third)
+    first, made = parse_recipe(GOOD, "first"), load_recipe(tmp_path / "third.toml")
+    assert (made.name, made.size, made.counts.total) == ("third", 64, 3)
+    assert (made.people, made.occluders) == (first.people, first.occluders)
+
+
+def test_a_list_replaces_that_of_the_base() -> None:
+    text = 'name = "mine"\nbase = "photos-small"\n[[people]]\nsource = "builtin"\npool = 9\n'
+    made, base = parse_recipe(text, "mine"), load_recipe("photos-small")
+    assert [people.source for people in made.people] == ["builtin"]
+    assert made.occluders == base.occluders and made.occlusion == base.occlusion
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            'name = "a"\nbase = "photos-smal"',
+            "base: photos-smal: no recipe .*did you mean photos-small",
+        ),
+        ('name = "a"\nbase = "gone.toml"', "base: .*gone.toml: no such recipe file"),
+        ('name = "a"\nbase = "a.toml"', "base: leads on and on; let no recipe build on itself"),
+        ('name = "a"\nbase = 3', "base: has to be the name of a recipe, or a .toml file"),
+        ('base = "photos-small"', "key name is missing; add it"),
+        ('name = "a"\nbase = "photos-small"\nsiz = 64', "unknown key siz; did you mean size"),
+        ('name = "a"\nbas = "photos-small"', "unknown key bas; did you mean base"),
+    ],
+)
+def test_a_fault_of_the_base_is_named(text: str, said: str, tmp_path: Path) -> None:
+    file = tmp_path / "a.toml"
+    file.write_text(text)
+    with pytest.raises(InputError, match=said) as caught:
+        load_recipe(file)
+    assert caught.value.message.startswith(f"{file}: ") and "\n" not in caught.value.message
+
+
 @pytest.mark.parametrize(
     ("line", "said"),
     [
