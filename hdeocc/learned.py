@@ -23,8 +23,8 @@ Terms = dict[str, Tensor]
 class Adversarial(nn.Module):
     """The networks of a learned method: the one that predicts and, if any, its adversary.
 
-    The two steps are methods of this module, so that Fabric can wrap them (precision, several
-    devices). A step returns its already weighted loss terms by name; their sum is minimised.
+    The two steps are methods of this module, so that Fabric can wrap them (several devices).
+    A step returns its already weighted loss terms by name; their sum is minimised.
     """
 
     def __init__(self, generator: nn.Module, discriminator: nn.Module | None = None) -> None:

@@ -44,21 +44,15 @@ def too_slow(precision: Precision, device: "torch.device") -> str | None:
     return f"this {device.type} multiplies {slowdown:.0f} times slower in bfloat16 than in float32"
 
 
+@cache
 def bf16_slowdown(device: "torch.device") -> float:
     """How many times longer a matrix product takes in bfloat16 than in float32 on a device.
 
     Measured once on small matrices; below 1 where half precision is the faster.
     """
-    return _slowdown(str(device))
-
-
-@cache
-def _slowdown(device: str) -> float:
     import torch
 
-    if not device.startswith("cpu"):
-        return _seconds(device, torch.bfloat16) / _seconds(device, torch.float32)
-    # One thread, in its own processor time: what else the machine does cannot hide the difference.
+    # A CPU in one thread and in its own time: what else the machine does then hides nothing.
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -67,11 +61,11 @@ def _slowdown(device: str) -> float:
         torch.set_num_threads(threads)
 
 
-def _seconds(device: str, dtype: "torch.dtype") -> float:
+def _seconds(device: "torch.device", dtype: "torch.dtype") -> float:
     """The shortest of a few products, after one that warms up."""
     import torch
 
-    clock = time.thread_time if device.startswith("cpu") else time.perf_counter
+    clock = time.thread_time if device.type == "cpu" else time.perf_counter
     matrix = torch.ones(PROBED, PROBED, dtype=dtype, device=device)
     took = []
     for _ in range(REPETITIONS):

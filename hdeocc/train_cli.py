@@ -3,10 +3,11 @@
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
+from hdeocc.precision import Precision
 from synth.errors import InputError
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ WIDE = {"max_content_width": 100}
 @click.option("--lr", type=rate, help="Peak learning rate [default: by preset].")
 @click.option("--lr-content", type=rate, help="That of the content method alone.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
-@click.option("--precision", type=click.Choice(["bf16-mixed", "32-true"]), help="Of the networks' "
+@click.option("--precision", type=click.Choice(get_args(Precision)), help="Of the networks' "
               "products [default: 32-true; full: bf16-mixed].")  # fmt: skip
 @click.option("--set", "options", multiple=True, metavar="OPTION=VALUE", help="Another setting of "
               "the method, as mask.net.width=2; repeatable.")  # fmt: skip

@@ -34,7 +34,7 @@ class State:
     """The state of one training.
 
     Attributes:
-        nets, wrapped: the networks, and the same as Fabric wraps them (precision, processes).
+        nets, wrapped: the networks, and the same as Fabric wraps them (processes).
         ema: averaged weights of the generator, by name.
         step: optimiser steps that are done.
         saved: the step whose state is on disk; -1 for none.

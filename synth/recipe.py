@@ -130,7 +130,7 @@ def _too_many(total: int, shard_size: int) -> str:
 
 
 _PARTS = (Recipe, Counts, Splits, Occlusion, Histogram, Initial)
-_KEYS = keys_of((*_PARTS, *SOURCE_SPECS)) | {"base"}
+_KEYS = keys_of((*_PARTS, *SOURCE_SPECS))
 RECIPES = Library("recipe", Recipe, "synth", "recipes", _KEYS, bases=True)
 
 

@@ -136,7 +136,8 @@ class Library(Generic[Model]):
         parts = [str(part) for part in fault["loc"]]
         key, where = ".".join(parts), f"see the bundled {self.kind}s"
         if fault["type"] == "extra_forbidden":
-            close = get_close_matches(parts[-1], sorted(self.keys), 3, 0.5)
+            known = self.keys | {"base"} if self.bases else self.keys
+            close = get_close_matches(parts[-1], sorted(known), 3, 0.5)
             meant = f"did you mean {' or '.join(close)}?" if close else where
             return f"unknown key {key}; {meant}"
         if fault["type"] == "missing":
