@@ -42,17 +42,20 @@ UNET_PRESETS: dict[Preset, UNetConfig] = {
 
 
 class UNet(nn.Module):
-    """(B, 4, H, W) in [0, 1] -> raw scores (B, 1, H, W) of the whole person."""
+    """(B, inputs, H, W) in [0, 1] -> raw scores (B, 1, H, W) of the whole person.
 
-    def __init__(self, channels: Sequence[int]) -> None:
+    The inputs are the image and one mask, or more of them.
+    """
+
+    def __init__(self, channels: Sequence[int], inputs: int = 4) -> None:
         super().__init__()
-        self.first = DoubleConv(4, channels[0])
+        self.first = DoubleConv(inputs, channels[0])
         self.down = nn.ModuleList(Down(i, o) for i, o in pairwise(channels))
         # Going up, a level gives as many channels as the next skip has; the last as its own.
         skips = channels[-2::-1]
         outputs = [*skips[1:], channels[0]]
-        inputs = [channels[-1], *outputs]
-        wiring = zip(inputs, skips, outputs, strict=False)
+        before = [channels[-1], *outputs]
+        wiring = zip(before, skips, outputs, strict=False)
         self.up = nn.ModuleList(Up(x + skip, out) for x, skip, out in wiring)
         self.mask = conv3x3(channels[0], 1)
 
