@@ -46,6 +46,17 @@ def test_every_record_of_the_project_is_whole() -> None:
         assert read_record(path).complete, path
 
 
+def test_pictures_are_kept_of_built_in_people_alone() -> None:
+    """Those of photos show what others have the rights to, however small they are drawn."""
+    folder = Path(str(resources.files("leaderboards"))) / "results"
+    kept = [one for one in folder.iterdir() if any(one.rglob("*.png"))]
+    assert kept
+    for path in kept:
+        records = [read_record(one) for one in path.rglob("*.seed-*.json")]
+        people = {sample.person for found in records for sample in found.samples}
+        assert people and all(person.startswith("builtin:") for person in people), path
+
+
 def test_same_record_same_bytes(tmp_path: Path) -> None:
     for name in ("a.json", "b.json"):
         write_record(tmp_path / name, record())
