@@ -74,9 +74,9 @@ class AISFormer(nn.Module):
         self.up = nn.ModuleList(Up(a + b, b) for a, b in zip(inputs, skips, strict=True))
         self.pixels = nn.Conv2d(skips[-1], size, 1)
         self.tokens = nn.Conv2d(widths[-1], size, 1)
-        common = {"dim_feedforward": 4 * size, "dropout": 0.0, "batch_first": True}
-        encoder = nn.TransformerEncoderLayer(size, config.heads, **common)  # type: ignore[arg-type]
-        decoder = nn.TransformerDecoderLayer(size, config.heads, **common)  # type: ignore[arg-type]
+        sizes = (size, config.heads, 4 * size, 0.0)  # the last one: no dropout
+        encoder = nn.TransformerEncoderLayer(*sizes, batch_first=True)
+        decoder = nn.TransformerDecoderLayer(*sizes, batch_first=True)
         self.encoder = nn.TransformerEncoder(encoder, config.layers, enable_nested_tensor=False)
         self.decoder = nn.TransformerDecoder(decoder, config.layers)
         self.queries = nn.Parameter(torch.randn(3, size) * 0.02)

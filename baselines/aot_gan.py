@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
-from baselines.deepfill import by_sample, mean_over, signed, wanted_picture
+from baselines.signed import by_sample, mean_over, signed, wanted_picture
 from hdeocc.batch import Batch
 from hdeocc.content_recovery import hole_of
 from hdeocc.learned import Adversarial, Learned, Terms

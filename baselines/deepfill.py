@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
 from baselines.contextual_attention import contextual_attention
-from hdeocc.across import rank_mean
+from baselines.signed import by_sample, mean_over, signed, wanted_picture
 from hdeocc.batch import Batch
 from hdeocc.content_recovery import hole_of
 from hdeocc.learned import Adversarial, Learned, Terms
@@ -219,32 +219,6 @@ def start_weights(network: nn.Module, gain: float | None) -> None:
         if isinstance(layer, GatedConv) and gain is not None:
             with torch.no_grad():
                 layer.conv.weight[: layer.conv.out_channels // 2] *= gain
-
-
-def signed(tensor: Tensor) -> Tensor:
-    """[0, 1] -> [-1, 1]."""
-    return tensor * 2 - 1
-
-
-def by_sample(known: Tensor) -> Tensor:
-    """(B,) -> (B, 1, 1, 1)."""
-    return known[:, None, None, None]
-
-
-def mean_over(values: Tensor, weight: Tensor) -> Tensor:
-    """Weighted mean of ``values`` in float32; exactly 0, with its gradient, where all weights are.
-
-    weight: in [0, 1], broadcasts to ``values``. With several processes the mean is over all.
-    """
-    weight = weight.float().expand_as(values)
-    total = (values.float() * weight).sum()
-    return total / rank_mean(weight.sum()).clamp_min(1e-6)
-
-
-def wanted_picture(batch: Batch, hole: Tensor) -> Tensor:
-    """What to paint, (B, 3, H, W) in [-1, 1]: clean in the hole if that is known, else as given."""
-    known = hole & by_sample(batch.has_clean)
-    return signed(torch.where(known, batch.clean, batch.image))
 
 
 def content_input(batch: Batch, amodal: bool) -> Tensor:

@@ -174,12 +174,7 @@ class LamaNets(Adversarial):
 
     def _parsed(self, picture: Tensor, amodal: Tensor) -> list[Tensor]:
         assert self.parser is not None
-        x = self.parser.first(torch.cat([picture, amodal], dim=1))
-        levels = [x]
-        for down in self.parser.down:
-            x = down(x)
-            levels.append(x)
-        return levels
+        return self.parser.encode(torch.cat([picture, amodal], dim=1))
 
     def discriminator_step(self, batch: Batch, made: Terms) -> Terms:
         known = batch.has_clean

@@ -19,10 +19,10 @@ from torch import Tensor
 from baselines.arrays import from_pictures, to_masks, to_pictures
 from baselines.content_floors import NearestPersonPixel
 from hdeocc.batch import Batch
-from hdeocc.content_recovery import hole_of
 from hdeocc.folders import read_json
+from hdeocc.guided_recovery import predicted_parsing
 from hdeocc.method import Budget, FitData, Method, Preset, Track
-from hdeocc.two_stage_mask import TwoStageMask, blanked
+from hdeocc.two_stage_mask import TwoStageMask
 from synth.atomic import write_text
 from synth.errors import InputError
 
@@ -56,16 +56,10 @@ class NearestPart(Method):
         self.stage_1.net.load_state_dict(stage_1.net.state_dict())
 
     def parts(self, batch: Batch) -> np.ndarray:
-        """LIP-20 labels (B, H, W) of the whole person, 1 to 19 in the mask and 0 outside it.
-
-        What the hole shows is not the person, so it is blanked before stage 1 looks.
-        """
+        """LIP-20 labels (B, H, W) of the whole person, 1 to 19 in the mask and 0 outside it."""
         net = self.stage_1.net.eval()
         seen = batch.to(next(net.parameters()).device)
-        hole = hole_of(seen.modal, seen.amodal)
-        logits = net(blanked(seen.image, hole.float()), seen.initial).amodal_parsing
-        labels = logits[:, 1:].argmax(dim=1) + 1
-        return (labels * (seen.amodal[:, 0] > 0.5)).cpu().numpy()
+        return predicted_parsing(net, seen, seen.amodal).argmax(dim=1).cpu().numpy()
 
     @torch.inference_mode()
     def predict(self, batch: Batch) -> Tensor:

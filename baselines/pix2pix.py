@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from baselines.signed import signed
 from hdeocc.batch import Batch
 from hdeocc.content_recovery import hole_of
 from hdeocc.learned import Adversarial, Learned, Terms
@@ -188,14 +189,14 @@ class Pix2PixMaskNets(_Pix2PixNets):
         made = self.generator(given)
         everyone = torch.ones(len(batch), device=made.device)
         terms = {
-            "l1": self.l1 * (made - _signed(batch.amodal)).abs().mean(),
+            "l1": self.l1 * (made - signed(batch.amodal)).abs().mean(),
             "adversarial": self.judge(given, made, True, everyone),
         }
         return terms, {"given": given, "made": made}
 
     def discriminator_step(self, batch: Batch, made: Terms) -> Terms:
         everyone = torch.ones(len(batch), device=batch.amodal.device)
-        return self.teach(made["given"], _signed(batch.amodal), made["made"], everyone)
+        return self.teach(made["given"], signed(batch.amodal), made["made"], everyone)
 
 
 class Pix2PixContentNets(_Pix2PixNets):
@@ -214,9 +215,9 @@ class Pix2PixContentNets(_Pix2PixNets):
         # Averaged over the person, not the frame: elsewhere the picture is given anyway, and a
         # mean over the frame leaves the hole next to no weight.
         person = (batch.amodal > 0.5).float()
-        difference = ((made - _signed(batch.clean)).abs().mean(dim=1, keepdim=True)) * person
+        difference = ((made - signed(batch.clean)).abs().mean(dim=1, keepdim=True)) * person
         each = difference.sum(dim=(1, 2, 3)) / person.sum(dim=(1, 2, 3)).clamp(min=1)
-        shown = torch.where(hole, made, _signed(batch.image))
+        shown = torch.where(hole, made, signed(batch.image))
         terms = {
             "l1": self.l1 * _weighted_mean(each, known),
             "adversarial": self.judge(given, shown, True, known),
@@ -226,28 +227,23 @@ class Pix2PixContentNets(_Pix2PixNets):
     def discriminator_step(self, batch: Batch, made: Terms) -> Terms:
         known = batch.has_clean
         hole = hole_of(batch.modal, batch.amodal)
-        truth = torch.where(hole, _signed(batch.clean), _signed(batch.image))
+        truth = torch.where(hole, signed(batch.clean), signed(batch.image))
         # A stand-in for unknown truths: they weigh nothing, but batch norm sees every sample.
         real = torch.where(known[:, None, None, None], truth, made["made"])
         return self.teach(made["given"], real, made["made"], known.float())
 
 
-def _signed(tensor: Tensor) -> Tensor:
-    """[0, 1] -> [-1, 1]."""
-    return tensor * 2 - 1
-
-
 def mask_input(batch: Batch) -> Tensor:
     """Image and initial mask, (B, 4, H, W) in [-1, 1]."""
-    return torch.cat([_signed(batch.image), _signed(batch.initial)], dim=1)
+    return torch.cat([signed(batch.image), signed(batch.initial)], dim=1)
 
 
 def content_input(batch: Batch) -> Tensor:
     """Image with a grey hole, visibility (-1 in the hole), amodal mask: (B, 5, H, W) in [-1, 1]."""
     hole = hole_of(batch.modal, batch.amodal)
-    erased = _signed(batch.image).masked_fill(hole, 0.0)
+    erased = signed(batch.image).masked_fill(hole, 0.0)
     masks = torch.cat([~hole, batch.amodal > 0.5], dim=1).float()
-    return torch.cat([erased, _signed(masks)], dim=1)
+    return torch.cat([erased, signed(masks)], dim=1)
 
 
 class _Pix2Pix(Learned):

@@ -26,6 +26,18 @@ def one_hot(labels: Tensor) -> Tensor:
     return F.one_hot(labels, NUM_LABELS).permute(0, 3, 1, 2).float()
 
 
+def predicted_parsing(stage_1: MaskCompletion, batch: Batch, amodal: Tensor) -> Tensor:
+    """Parsing (B, 20, H, W) of ``amodal`` (B, 1, H, W) as stage 1 sees it, as probabilities.
+
+    What the hole shows is not the person, so stage 1 does not get to see it here.
+    """
+    hole = hole_of(batch.modal, amodal)
+    out: MaskOutput = stage_1(blanked(batch.image, hole.float()), batch.initial)
+    if out.amodal_parsing is None:
+        raise ValueError("stage 2 needs a stage 1 with parsing branches")
+    return parsing_inside(out.amodal_parsing, amodal)
+
+
 class GuidedRecovery(nn.Module):
     """Stage 2 behind a frozen stage 1 that only supplies the parsing."""
 
@@ -42,15 +54,8 @@ class GuidedRecovery(nn.Module):
 
     @torch.no_grad()
     def predicted_parsing(self, batch: Batch, amodal: Tensor) -> Tensor:
-        """Parsing (B, 20, H, W) of ``amodal`` (B, 1, H, W) as stage 1 sees it, as probabilities.
-
-        What the hole shows is not the person, so stage 1 does not get to see it here.
-        """
-        hole = hole_of(batch.modal, amodal)
-        out: MaskOutput = self.stage_1(blanked(batch.image, hole.float()), batch.initial)
-        if out.amodal_parsing is None:
-            raise ValueError("stage 2 needs a stage 1 with parsing branches")
-        return parsing_inside(out.amodal_parsing, amodal)
+        """See :func:`predicted_parsing`; no gradient is kept."""
+        return predicted_parsing(self.stage_1, batch, amodal)
 
     @torch.no_grad()
     def predicted_masks(self, batch: Batch) -> tuple[Tensor, Tensor]:

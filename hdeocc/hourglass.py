@@ -24,10 +24,15 @@ class Hourglass(nn.Module):
         up = [(16 * base, 4 * base), (8 * base, 2 * base), (4 * base, base), (2 * base, base)]
         self.up = nn.ModuleList(Up(i, o) for i, o in up)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def encode(self, x: Tensor) -> list[Tensor]:
+        """The five levels on the way down, the finest first."""
         levels = [self.first(x)]
         for down in self.down:
             levels.append(down(levels[-1]))
+        return levels
+
+    def forward(self, x: Tensor) -> Tensor:
+        levels = self.encode(x)
         x = levels.pop()
         for up in self.up:
             x = up(x, levels.pop())

@@ -3,7 +3,6 @@
 import math
 from typing import ClassVar
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -17,9 +16,8 @@ from baselines.aisformer import (
     AISFormerNets,
     positions,
 )
-from hdeocc.batch import Batch, collate
+from hdeocc.batch import Batch
 from tests.conformance import LearnedConformance
-from tests.fakes import make_samples
 
 TINY = AISFormerConfig((4, 8, 8, 16, 16), tokens=16, heads=2, stride=4)
 
@@ -27,11 +25,6 @@ TINY = AISFormerConfig((4, 8, 8, 16, 16), tokens=16, heads=2, stride=4)
 class TestAISFormerMask(LearnedConformance):
     method = AISFormerMask
     learn_steps: ClassVar[int] = 60
-
-
-@pytest.fixture
-def batch() -> Batch:
-    return collate(make_samples(4, 64, np.random.default_rng(0)))
 
 
 def test_sizes_of_the_presets() -> None:

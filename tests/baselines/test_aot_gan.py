@@ -23,24 +23,16 @@ from baselines.aot_gan import (
 )
 from baselines.deepfill import wanted_picture
 from hdeocc import losses
-from hdeocc.batch import Batch, collate
+from hdeocc.batch import Batch
 from hdeocc.content_recovery import hole_of
 from hdeocc.learned import Terms
 from hdeocc.method import Budget, FitData
 from synth.errors import InputError
+from tests.baselines.nets import Says, gradient_norm, parameters
 from tests.conformance import ContentConformance, LearnedConformance, part, predict
 from tests.fakes import make_samples
 
 TINY = AOTConfig(4, 1, discriminator_width=4, blur=2.0)
-
-
-def parameters(network: nn.Module) -> int:
-    return sum(p.numel() for p in network.parameters())
-
-
-@pytest.fixture
-def batch() -> Batch:
-    return collate(make_samples(4, 64, np.random.default_rng(0)))
 
 
 # --- networks -----------------------------------------------------------------------------------
@@ -226,10 +218,6 @@ def test_the_generator_is_judged_where_it_painted(batch: Batch) -> None:
     assert values(nets.generator_step(whole)[0])["adversarial"] == 0
 
 
-def gradient_norm(network: nn.Module) -> float:
-    return sum(float(p.grad.norm()) for p in network.parameters() if p.grad is not None)
-
-
 def test_the_adversary_teaches_the_generator_but_not_itself(batch: Batch) -> None:
     torch.manual_seed(0)
     nets = AOTNets(TINY).train()
@@ -246,17 +234,6 @@ def test_the_adversary_teaches_the_generator_but_not_itself(batch: Batch) -> Non
 
 
 # --- the other losses ---------------------------------------------------------------------------
-
-
-class Says(nn.Module):
-    """A generator that always gives one picture."""
-
-    def __init__(self, picture: Tensor) -> None:
-        super().__init__()
-        self.picture = nn.Parameter(picture)
-
-    def forward(self, given: Tensor) -> Tensor:
-        return self.picture
 
 
 def saying(picture: Tensor, config: AOTConfig = TINY) -> AOTNets:

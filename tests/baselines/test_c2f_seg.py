@@ -2,7 +2,6 @@
 
 from typing import ClassVar
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -17,9 +16,8 @@ from baselines.c2f_seg import (
     surest,
 )
 from baselines.shape_codes import ShapeCodes
-from hdeocc.batch import Batch, collate
+from hdeocc.batch import Batch
 from tests.conformance import LearnedConformance
-from tests.fakes import make_samples
 
 TINY = C2FSegConfig(8, 8, 4, 3, 16, 2, 1, 4, (4, 8))
 
@@ -27,11 +25,6 @@ TINY = C2FSegConfig(8, 8, 4, 3, 16, 2, 1, 4, (4, 8))
 class TestC2FSegMask(LearnedConformance):
     method = C2FSegMask
     learn_steps: ClassVar[int] = 80
-
-
-@pytest.fixture
-def batch() -> Batch:
-    return collate(make_samples(4, 64, np.random.default_rng(0)))
 
 
 def test_sizes_of_the_presets() -> None:

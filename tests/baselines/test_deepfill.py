@@ -23,22 +23,13 @@ from baselines.deepfill import (
     mean_over,
     wanted_picture,
 )
-from hdeocc.batch import Batch, collate
+from hdeocc.batch import Batch
 from hdeocc.content_recovery import hole_of
 from hdeocc.learned import Terms
+from tests.baselines.nets import gradient_norm, parameters
 from tests.conformance import ContentConformance, LearnedConformance, part, predict
-from tests.fakes import make_samples
 
 TINY = DeepFillConfig(cnum=4, discriminator_width=4)
-
-
-def parameters(network: nn.Module) -> int:
-    return sum(p.numel() for p in network.parameters())
-
-
-@pytest.fixture
-def batch() -> Batch:
-    return collate(make_samples(4, 64, np.random.default_rng(0)))
 
 
 # --- contextual attention -----------------------------------------------------------------------
@@ -375,10 +366,6 @@ def test_a_weighted_mean_ignores_what_weighs_nothing() -> None:
     assert float(mean_over(numbers, torch.tensor([[1.0], [0.0]]))) == 2
     assert float(mean_over(numbers, torch.tensor([[3.0, 1.0], [0.0, 0.0]]))) == 1.5
     assert float(mean_over(numbers, torch.zeros(2, 1))) == 0
-
-
-def gradient_norm(network: nn.Module) -> float:
-    return sum(float(p.grad.norm()) for p in network.parameters() if p.grad is not None)
 
 
 def test_the_adversary_teaches_the_generator_but_not_itself(batch: Batch) -> None:

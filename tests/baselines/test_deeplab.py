@@ -19,6 +19,7 @@ from baselines.deeplab import (
 )
 from hdeocc.batch import Batch, collate
 from hdeocc.learned import Terms
+from tests.baselines.nets import parameters
 from tests.conformance import LearnedConformance
 from tests.fakes import make_samples
 
@@ -35,15 +36,6 @@ class TestDeepLabMask(LearnedConformance):
 
 class TestDeepLabImageMask(LearnedConformance):
     method = DeepLabImageMask
-
-
-def parameters(network: nn.Module) -> int:
-    return sum(p.numel() for p in network.parameters())
-
-
-@pytest.fixture
-def batch() -> Batch:
-    return collate(make_samples(4, 64, np.random.default_rng(0)))
 
 
 def test_the_full_networks_have_torchvision_s_size() -> None:

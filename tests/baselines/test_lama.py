@@ -18,11 +18,11 @@ from baselines.lama import (
     PatchJudge,
     lama_input,
 )
-from hdeocc.batch import Batch, collate
+from hdeocc.batch import Batch
 from hdeocc.method import Method
 from hdeocc.two_stage_mask import TwoStageMask
+from tests.baselines.nets import Says, gradient_norm, parameters
 from tests.conformance import ContentConformance, LearnedConformance
-from tests.fakes import make_samples
 
 TINY = LamaConfig(width=4, blocks=1, discriminator=4)
 
@@ -34,15 +34,6 @@ class TestLama(LearnedConformance, ContentConformance):
     def upstream(self) -> dict[str, Method]:
         torch.manual_seed(3)
         return {STAGE_1: TwoStageMask("quick")}
-
-
-@pytest.fixture
-def batch() -> Batch:
-    return collate(make_samples(4, 64, np.random.default_rng(0)))
-
-
-def parameters(network: nn.Module) -> int:
-    return sum(p.numel() for p in network.parameters())
 
 
 def test_the_full_networks_have_the_originals_size() -> None:
@@ -104,17 +95,6 @@ def test_the_input_is_black_in_the_hole(batch: Batch) -> None:
     assert lama_input(batch, amodal=False).shape == (4, 4, 64, 64)
 
 
-class Says(nn.Module):
-    """A generator that always gives one picture."""
-
-    def __init__(self, picture: Tensor) -> None:
-        super().__init__()
-        self.picture = nn.Parameter(picture)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.picture
-
-
 def test_l1_looks_at_known_pixels_and_below_full_at_the_hole_too(batch: Batch) -> None:
     hole = (batch.amodal > 0.5) & ~(batch.modal > 0.5)
     truth = torch.where(hole, batch.clean, batch.image)
@@ -155,10 +135,6 @@ def test_patches_outside_the_hole_count_as_real(batch: Batch) -> None:
     assert terms["discriminator_made"] == pytest.approx(0.25 * fake + 0.75 * real, rel=1e-5)
     # The sum of 64 logits has the slope 2 at each of 3 * 64 * 64 numbers.
     assert terms["penalty"] == pytest.approx(0.001 * 4 * 3 * 64 * 64, rel=1e-5)
-
-
-def gradient_norm(network: nn.Module) -> float:
-    return sum(float(p.grad.norm()) for p in network.parameters() if p.grad is not None)
 
 
 def test_the_adversary_teaches_the_generator_but_not_itself(batch: Batch) -> None:

@@ -24,6 +24,7 @@ from baselines.mask_rcnn import (
 from hdeocc.batch import Batch, collate
 from hdeocc.detector import operators_work
 from hdeocc.learned import Terms
+from tests.baselines.nets import parameters
 from tests.conformance import LearnedConformance
 from tests.fakes import make_samples
 
@@ -40,10 +41,6 @@ LOSSES = {"loss_objectness", "loss_rpn_box_reg", "loss_classifier", "loss_box_re
 
 class TestMaskRCNNMask(LearnedConformance):
     method = MaskRCNNMask
-
-
-def parameters(network: nn.Module) -> int:
-    return sum(p.numel() for p in network.parameters())
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import math
 from dataclasses import replace
 from typing import Literal, cast
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -19,10 +18,10 @@ from baselines.ovsr_content import (
     seen_by_paths,
     with_masks,
 )
-from hdeocc.batch import Batch, collate
+from hdeocc.batch import Batch
 from hdeocc.method import Budget, FitData, Preset
+from tests.baselines.nets import gradient_norm, parameters
 from tests.conformance import ContentConformance, LearnedConformance, hole_of, shaken
-from tests.fakes import make_samples
 
 TINY = OvsrContentConfig(levels=5, generator_width=4, discriminator_width=4)
 PATHS = ("picture", "foreground")
@@ -30,15 +29,6 @@ PATHS = ("picture", "foreground")
 
 class TestOvsrContent(LearnedConformance, ContentConformance):
     method = OvsrContent
-
-
-def parameters(network: nn.Module) -> int:
-    return sum(p.numel() for p in network.parameters())
-
-
-@pytest.fixture
-def batch() -> Batch:
-    return collate(make_samples(4, 64, np.random.default_rng(0)))
 
 
 def test_the_full_networks_are_pix2pixs() -> None:
@@ -156,11 +146,6 @@ def test_an_odd_size_is_kept() -> None:
 
 
 # --- losses -----------------------------------------------------------------------------------
-
-
-def gradient_norm(network: nn.Module | None) -> float:
-    assert network is not None
-    return sum(float(p.grad.norm()) for p in network.parameters() if p.grad is not None)
 
 
 @pytest.mark.parametrize("path", PATHS)

@@ -2,7 +2,6 @@
 
 import math
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -16,10 +15,10 @@ from baselines.ovsr_mask import (
     OvsrMaskNets,
 )
 from baselines.pix2pix import PatchGAN
-from hdeocc.batch import Batch, collate
+from hdeocc.batch import Batch
 from hdeocc.method import Budget, FitData, Preset
+from tests.baselines.nets import gradient_norm, parameters
 from tests.conformance import LearnedConformance
-from tests.fakes import make_samples
 
 TINY = OvsrMaskConfig(levels=5, generator_width=4, discriminator_width=4)
 
@@ -27,15 +26,6 @@ TINY = OvsrMaskConfig(levels=5, generator_width=4, discriminator_width=4)
 class TestOvsrMask(LearnedConformance):
     method = OvsrMask
     learn_steps = 60
-
-
-def parameters(network: nn.Module) -> int:
-    return sum(p.numel() for p in network.parameters())
-
-
-@pytest.fixture
-def batch() -> Batch:
-    return collate(make_samples(4, 64, np.random.default_rng(0)))
 
 
 def test_the_full_networks_are_pix2pixs_with_two_convolutions_shared() -> None:
@@ -117,11 +107,6 @@ def test_the_two_discriminators_share_their_first_two_convolutions() -> None:
         answer.square().sum().backward()
         assert all(gradient_norm(conv) > 0 for conv in convolutions)
         assert gradient_norm(own) > 0 and gradient_norm(other) == 0
-
-
-def gradient_norm(network: nn.Module | None) -> float:
-    assert network is not None
-    return sum(float(p.grad.norm()) for p in network.parameters() if p.grad is not None)
 
 
 @pytest.mark.parametrize("name", ["object", "silhouette"])

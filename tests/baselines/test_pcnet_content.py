@@ -5,7 +5,6 @@ import math
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -27,13 +26,13 @@ from baselines.pcnet_content import (
     pixel_losses,
     plain,
 )
-from hdeocc.batch import Batch, collate
+from hdeocc.batch import Batch
 from hdeocc.content_recovery import hole_of
 from hdeocc.method import Budget, FitData
-from hdeocc.partial_conv import Known, known_where
+from hdeocc.partial_conv import known_where
 from metrics.errors import MetricsError
+from tests.baselines.nets import Says, gradient_norm, parameters
 from tests.conformance import ContentConformance, LearnedConformance
-from tests.fakes import make_samples
 
 TINY = PCNetCConfig(8, 4, 4, feature=0.0, style=0.0)
 ROWS = [PCNetContent, PCNetContentAmodal]
@@ -49,29 +48,9 @@ class TestPCNetContentAmodal(LearnedConformance, ContentConformance):
     learn_steps = 40
 
 
-@pytest.fixture
-def batch() -> Batch:
-    return collate(make_samples(4, 64, np.random.default_rng(0)))
-
-
-def parameters(network: nn.Module) -> int:
-    return sum(p.numel() for p in network.parameters())
-
-
 def pyramid(image: Tensor) -> list[Tensor]:
     """A stand-in for VGG: three levels of pooled colours."""
     return [F.avg_pool2d(image, 2**i) for i in (1, 2, 3)]
-
-
-class Says(nn.Module):
-    """A generator that always gives one normalised picture."""
-
-    def __init__(self, picture: Tensor) -> None:
-        super().__init__()
-        self.picture = nn.Parameter(picture)
-
-    def forward(self, x: Known) -> Tensor:
-        return self.picture
 
 
 def step(nets: PCNetCNets, batch: Batch) -> dict[str, float]:
@@ -377,10 +356,6 @@ def test_samples_without_truth_weigh_exactly_nothing(batch: Batch) -> None:
 
 
 # --- the adversary ----------------------------------------------------------------------------
-
-
-def gradient_norm(network: nn.Module) -> float:
-    return sum(float(p.grad.norm()) for p in network.parameters() if p.grad is not None)
 
 
 @pytest.mark.parametrize("sees_amodal", [True, False])

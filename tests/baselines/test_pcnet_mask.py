@@ -2,7 +2,6 @@
 
 import math
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -18,9 +17,8 @@ from baselines.pcnet_mask import (
     scored,
     weighted_cross_entropy,
 )
-from hdeocc.batch import Batch, collate
+from hdeocc.batch import Batch
 from tests.conformance import LearnedConformance
-from tests.fakes import make_samples
 
 ROWS = [PCNetMask, PCNetMaskOccluder]
 FRONT, BEHIND = PCNetMConfig(width=1, behind=0.0), PCNetMConfig(width=1, behind=1.0)
@@ -34,11 +32,6 @@ class TestPCNetMask(LearnedConformance):
 class TestPCNetMaskOccluder(LearnedConformance):
     method = PCNetMaskOccluder
     learn_steps = 60
-
-
-@pytest.fixture
-def batch() -> Batch:
-    return collate(make_samples(4, 64, np.random.default_rng(0)))
 
 
 class Says(nn.Module):

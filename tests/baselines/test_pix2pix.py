@@ -2,10 +2,9 @@
 
 import math
 
-import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from baselines.pix2pix import (
     PatchGAN,
@@ -19,19 +18,10 @@ from baselines.pix2pix import (
     content_input,
     mask_input,
 )
-from hdeocc.batch import Batch, collate
-from tests.fakes import make_samples
+from hdeocc.batch import Batch
+from tests.baselines.nets import Says, gradient_norm, parameters
 
 TINY = Pix2PixConfig(levels=5, generator_width=4, discriminator_width=4)
-
-
-def parameters(network: nn.Module) -> int:
-    return sum(p.numel() for p in network.parameters())
-
-
-@pytest.fixture
-def batch() -> Batch:
-    return collate(make_samples(4, 64, np.random.default_rng(0)))
 
 
 def test_the_full_networks_have_the_originals_size() -> None:
@@ -87,10 +77,6 @@ def test_the_adversarial_loss_is_cross_entropy_by_sample() -> None:
     assert float(adversarial_loss(logits, True, torch.zeros(2))) == 0
 
 
-def gradient_norm(network: nn.Module) -> float:
-    return sum(float(p.grad.norm()) for p in network.parameters() if p.grad is not None)
-
-
 @pytest.mark.parametrize("nets", [Pix2PixMaskNets, Pix2PixContentNets])
 def test_the_adversary_teaches_the_generator_but_not_itself(
     nets: type[Pix2PixMaskNets] | type[Pix2PixContentNets], batch: Batch
@@ -119,17 +105,6 @@ def test_the_discriminators_loss_is_halved(batch: Batch) -> None:
     _, made = both.generator_step(batch)
     terms = both.discriminator_step(batch, made)
     assert [float(t.detach()) for t in terms.values()] == pytest.approx([math.log(2) / 2] * 2)
-
-
-class Says(nn.Module):
-    """A generator that always gives one picture."""
-
-    def __init__(self, picture: Tensor) -> None:
-        super().__init__()
-        self.picture = nn.Parameter(picture)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.picture
 
 
 def l1(nets: Pix2PixMaskNets | Pix2PixContentNets, batch: Batch) -> float:

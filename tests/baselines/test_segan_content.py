@@ -3,7 +3,6 @@
 import math
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -17,25 +16,16 @@ from baselines.segan_content import (
     texture_input,
     texture_target,
 )
-from hdeocc.batch import Batch, collate
+from hdeocc.batch import Batch
 from hdeocc.method import Preset
+from tests.baselines.nets import Says, gradient_norm, parameters
 from tests.conformance import ContentConformance, LearnedConformance, hole_of, shaken
-from tests.fakes import make_samples
 
 TINY = SeganContentConfig(levels=5, generator_width=4, discriminator_width=4)
 
 
 class TestSeganContent(LearnedConformance, ContentConformance):
     method = SeganContent
-
-
-def parameters(network: nn.Module) -> int:
-    return sum(p.numel() for p in network.parameters())
-
-
-@pytest.fixture
-def batch() -> Batch:
-    return collate(make_samples(4, 64, np.random.default_rng(0)))
 
 
 def test_the_full_networks_are_pix2pixs_for_three_channels() -> None:
@@ -109,11 +99,6 @@ def test_only_the_hidden_part_is_pasted(batch: Batch) -> None:
 # --- losses -----------------------------------------------------------------------------------
 
 
-def gradient_norm(network: nn.Module | None) -> float:
-    assert network is not None
-    return sum(float(p.grad.norm()) for p in network.parameters() if p.grad is not None)
-
-
 def test_the_adversary_teaches_the_generator_but_not_itself(batch: Batch) -> None:
     torch.manual_seed(0)
     both = SeganContentNets(TINY).train()
@@ -128,17 +113,6 @@ def test_the_adversary_teaches_the_generator_but_not_itself(batch: Batch) -> Non
     more = both.discriminator_step(batch, {k: v.detach() for k, v in made.items()})
     torch.stack(list(more.values())).sum().backward()
     assert gradient_norm(both.discriminator) > 0 and gradient_norm(both.generator) == 0
-
-
-class Says(nn.Module):
-    """A generator that always gives one picture."""
-
-    def __init__(self, picture: Tensor) -> None:
-        super().__init__()
-        self.picture = nn.Parameter(picture)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.picture
 
 
 class Listens(nn.Module):

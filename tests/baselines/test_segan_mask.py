@@ -23,6 +23,7 @@ from baselines.segan_mask import (
 )
 from hdeocc.batch import Batch, collate
 from hdeocc.method import Preset
+from tests.baselines.nets import parameters
 from tests.conformance import LearnedConformance
 from tests.fakes import make_samples
 
@@ -31,10 +32,6 @@ TINY = SeganMaskConfig(width=4, side=8, stride=4, pool=1)
 
 class TestSeganMask(LearnedConformance):
     method = SeganMask
-
-
-def parameters(network: nn.Module) -> int:
-    return sum(p.numel() for p in network.parameters())
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from baselines.segformer import (
@@ -21,6 +21,7 @@ from baselines.segformer import (
 )
 from baselines.unet import UNET_PRESETS
 from hdeocc.batch import Batch, collate
+from tests.baselines.nets import parameters
 from tests.conformance import LearnedConformance
 from tests.fakes import make_samples
 
@@ -31,10 +32,6 @@ TINY = SegFormerConfig(
 
 class TestSegFormerMask(LearnedConformance):
     method = SegFormerMask
-
-
-def parameters(network: nn.Module) -> int:
-    return sum(p.numel() for p in network.parameters())
 
 
 @pytest.fixture
