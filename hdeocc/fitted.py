@@ -73,7 +73,8 @@ def describe(
 ) -> About:
     """What the weights of "track.name" depend on; what learns nothing, on no data and budget.
 
-    ``base`` is the registered method that a variant changes.
+    ``base`` is the registered method that a variant changes. The settings stand there in full: what
+    a preset means may change between versions, and weights must not outlive what they were made by.
     """
     kind = type(method)
     about: About = {
@@ -81,6 +82,9 @@ def describe(
         "class": f"{kind.__module__}:{kind.__qualname__}",
         "preset": method.preset,
     }
+    settings, _ = kind.settings(method.preset, method.options)
+    if settings is not None:
+        about["settings"] = dataclasses.asdict(settings)
     if method.learned:
         about |= {
             "budget": dataclasses.asdict(budget),

@@ -72,9 +72,12 @@ CONTENT_PRESETS: dict[Preset, ContentPreset] = {
         discriminator=16,
         true_parsing=0.2,
         vgg_share=0.5,
+        predicted_masks=0.3,
     ),
     # 3x3 fusions as in the released code: the paper's 55.6 M parameters.
-    "full": ContentPreset(ContentRecoveryConfig(width=64, levels=7, pga_fusion_kernel=3)),
+    "full": ContentPreset(
+        ContentRecoveryConfig(width=64, levels=7, pga_fusion_kernel=3), predicted_masks=0.3
+    ),
 }
 
 

@@ -13,7 +13,7 @@ from hdeocc.fitted import describe, fit_into, is_fitted, load_fitted
 from hdeocc.folders import digest, file_digests
 from hdeocc.method import Budget, FitData
 from synth.errors import InputError
-from tests.hdeocc.tiny import Tiny, TinyPainter, one_cpu, people, registry
+from tests.hdeocc.tiny import Tiny, TinyPainter, TinyPainterPreset, one_cpu, people, registry
 
 BUDGET = Budget(samples=8, batch=4, precision="32-true")
 
@@ -52,6 +52,18 @@ def test_it_is_known_by_what_it_depends_on(tmp_path: Path) -> None:
     assert loaded.seconds is not None and loaded.budget is not None
     assert checkpoint.load_state(tmp_path / "work") is None  # nothing unfinished is left behind
     assert not (tmp_path / "work" / "seconds.json").exists()
+
+
+def test_weights_do_not_outlive_what_a_preset_meant(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A later version may give a preset other settings; what an earlier one trained is not its."""
+
+    def key() -> str:
+        return digest(describe(TinyPainter(), "content.tiny", BUDGET, Known(), Known(), {}))
+
+    before = key()
+    assert key() == before
+    monkeypatch.setitem(TinyPainter.presets, "quick", TinyPainterPreset(channels=8))
+    assert key() != before
 
 
 def test_what_was_trained_is_not_lost_when_it_could_not_be_saved(
