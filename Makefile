@@ -15,7 +15,8 @@ test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest
 
 # Samples a second and core beside the limit of the machine, both networks at 256 px beside their
-# baselines (on CUDA where there is a device), and the page; OUT=FOLDER keeps speed.json there.
+# baselines (on CUDA where there is a device), what each row costs at small, and the page;
+# OUT=FOLDER keeps speed.json there.
 speed: $(VENV)/installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -s -m speed --durations=0 tests/speed \
 		tests/leaderboards/page/test_page_speed.py

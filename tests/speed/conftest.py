@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from tests.speed.report import Report
 
@@ -26,6 +27,15 @@ def pytest_configure(config: pytest.Config) -> None:
 def report(request: pytest.FixtureRequest) -> Iterator[Report]:
     """Where a test puts what it measured."""
     yield request.config.stash[_REPORT]
+
+
+@pytest.fixture(scope="module")
+def one_core() -> Iterator[None]:
+    """torch computes on one core."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

@@ -52,6 +52,29 @@ class NetworkRow:
         )
 
 
+@dataclass(frozen=True)
+class CostRow:
+    """What one row costs: a prediction of one picture, and the memory of its training."""
+
+    key: str
+    parameters: int
+    macs: int | None  # of one prediction; None without a network
+    milliseconds: list[float]
+    megabytes: float | None  # at most, while training
+
+    def __str__(self) -> str:
+        p10, median, p90 = np.percentile(self.milliseconds, (10, 50, 90))
+        macs = "" if self.macs is None else f"{self.macs / 1e6:.0f}"
+        memory = "" if self.megabytes is None else f"{self.megabytes:.0f}"
+        return (
+            f"{self.key:34}{self.parameters / 1e6:8.2f}{macs:>8}{p10:9.1f}{median:9.1f}{p90:9.1f}"
+            f"{memory:>11}"
+        )
+
+
+_TIMES = f"{'p10':>9}{'median':>9}{'p90':>9}"
+COST_HEAD = f"{'ms a prediction':34}{'M par.':>8}{'M MACs':>8}{_TIMES}{'peak MB':>11}"
+
 NETWORK_HEAD = (
     f"{'ms a pass':36}{'':4} {'':10}{'M par.':>7}{'G MACs':>7}{'p10':>9}{'median':>9}{'p90':>9}"
     f"{'n':>5}{'ratio':>7}{'paper':>9}{'ratio':>7}"
@@ -101,6 +124,7 @@ class Report:
     once: dict[str, float] = field(default_factory=dict)  # milliseconds of what happens once
     networks: list[NetworkRow] = field(default_factory=list)
     training: list[Training] = field(default_factory=list)
+    costs: list[CostRow] = field(default_factory=list)
     device: str = ""  # of the networks
     notes: list[str] = field(default_factory=list)  # what could not be measured
 
@@ -134,6 +158,9 @@ class Report:
         if self.networks:
             lines += ["", f"256 px on {self.device}; ratio: over the baseline of the same kind"]
             lines += [NETWORK_HEAD, *(str(row) for row in self.networks), *self.notes]
+        if self.costs:
+            lines += ["", "every row at small, 128 px, batch 1; peak: training at batch 8"]
+            lines += [COST_HEAD, *(str(row) for row in self.costs)]
         if self.training:
             lines += [
                 "",
@@ -155,5 +182,6 @@ class Report:
             "networks": [asdict(row) | {"median": row.median} for row in self.networks],
             "notes": self.notes,
             "training": [asdict(row) for row in self.training],
+            "costs": [asdict(row) for row in self.costs],
             "ratios": ratios,
         }

@@ -10,13 +10,9 @@ the processor time of one core, which other work on the machine does not touch, 
 as the time allows.
 """
 
-import json
 import os
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -31,9 +27,10 @@ from leaderboards.provenance import device_name
 from leaderboards.speed import Precision, SpeedBenchmark, SpeedRow, load_speed
 from leaderboards.timing import one_pass, own_network, repeat
 from leaderboards.timing_table import published_timing
+from tests.speed.process import training_steps
 from tests.speed.report import NetworkRow, Report
 
-pytestmark = pytest.mark.speed
+pytestmark = [pytest.mark.speed, pytest.mark.usefixtures("one_core")]
 
 CUDA = torch.cuda.is_available()
 COMPILE = CUDA or os.environ.get("COMPILE") == "1"
@@ -45,14 +42,6 @@ LEAST, SECONDS = {1: 3, 16: 2}, {1: 25.0, 16: 60.0}
 LIMITS = {"stage 1": 1.15, "stage 2": 1.35}  # of the network with branches over its baseline
 UNDER = 10.0  # milliseconds of both stages on a GPU in bfloat16
 Printed = dict[str, float]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_core() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
@@ -204,27 +193,10 @@ def test_both_stages(printed: Printed, report: Report) -> None:
 
 @pytest.mark.parametrize("track", ["mask", "content"])
 def test_training_step(track: str, report: Report) -> None:
-    """Batch 16 on a GPU, 1 on a CPU; in a process of its own, because of the memory."""
+    """Batch 16 on a GPU, 1 on a CPU."""
     batch, steps = (16, 30) if CUDA else (1, 3)
-    precision = "bf16-mixed" if CUDA else "32-true"
-    root = Path(__file__).resolve().parents[2]
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "tests.speed.training_step",
-            track,
-            f"{batch}",
-            f"{steps}",
-            precision,
-        ],
-        cwd=root,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    )
-    found = json.loads(done.stdout.splitlines()[-1])
+    precision: Precision = "bf16-mixed" if CUDA else "32-true"
+    found = training_steps(f"{track}.two-stage", "full", 256, batch, steps, precision)
     stage = "stage 1" if track == "mask" else "stage 2"
     report.add_training(
         f"{stage}, batch {batch}, {precision}", found["milliseconds"], found["megabytes"]

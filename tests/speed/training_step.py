@@ -1,6 +1,6 @@
-"""Time and peak memory of training steps at full size, in a process of its own.
+"""Time and peak memory of training steps of a method, in a process of its own.
 
-    python -m tests.speed.training_step TRACK BATCH STEPS PRECISION
+    python -m tests.speed.training_step TRACK.METHOD PRESET PIXELS BATCH STEPS PRECISION
 
 prints one line of JSON. The steps are those of the real loop, on made-up samples; the first warms
 up. Time: on the wall with CUDA, of the processor without. Memory: what the CUDA allocator gave out
@@ -18,14 +18,13 @@ import torch
 from lightning_fabric import Fabric
 
 from hdeocc import train
-from hdeocc.method import Budget, FitData, method_class
+from hdeocc.method import Budget, FitData, Method, Preset, method_class
 from tests.fakes import make_samples
 
-PIXELS = 256
-STAGE_1 = "mask.two-stage"
 
-
-def measure(track: str, batch: int, steps: int, precision: Any) -> dict[str, Any]:
+def measure(
+    key: str, preset: Preset, pixels: int, batch: int, steps: int, precision: Any
+) -> dict[str, Any]:
     """Milliseconds of each step but the first, and the peak memory in MB."""
     cuda = torch.cuda.is_available()
     step, took = train.train_step, []
@@ -40,14 +39,19 @@ def measure(track: str, batch: int, steps: int, precision: Any) -> dict[str, Any
         return found
 
     train.train_step = timed
-    samples = make_samples(batch, PIXELS, np.random.default_rng(0))
+    samples = make_samples(batch, pixels, np.random.default_rng(0))
+    method = _made(key, preset)
     data = FitData(samples, samples[:1])
-    if track == "content":
-        data.upstream = {STAGE_1: method_class("mask", "two-stage")("full")}
+    data.upstream = {below: _made(below, preset) for below in method.upstream}
     budget = Budget(batch * (steps + 1), batch=batch, precision=precision)
     fabric = Fabric(accelerator="cuda" if cuda else "cpu", devices=1, precision=precision)
-    method_class(track, "two-stage")("full").fit(data, budget, fabric)
+    method.fit(data, budget, fabric)
     return {"milliseconds": took[1:], "megabytes": _peak(cuda)}
+
+
+def _made(key: str, preset: Preset) -> Method:
+    track, _, name = key.partition(".")
+    return method_class(track, name)(preset)
 
 
 def _peak(cuda: bool) -> float | None:
@@ -61,5 +65,7 @@ def _peak(cuda: bool) -> float | None:
 
 
 if __name__ == "__main__":
-    track, batch, steps, precision = sys.argv[1:]
-    print(json.dumps(measure(track, int(batch), int(steps), precision)))
+    key, preset, pixels, batch, steps, precision = sys.argv[1:]
+    chosen: Any = preset
+    found = measure(key, chosen, int(pixels), int(batch), int(steps), precision)
+    print(json.dumps(found))
