@@ -19,19 +19,29 @@ from synth.settings import Library, Strict, hint, keys_of
 NAME = r"^[a-z0-9][a-z0-9-]*$"
 
 
+Rate = Annotated[float, Field(gt=0)]
+
+
 class TrackBudget(Strict):
     """What every learned method of a track may spend; the fields are those of `Budget`."""
 
     samples: int = Field(gt=0)
     batch: int = Field(16, gt=0)
-    lr: float = Field(2e-4, gt=0)
+    lr: Rate | Annotated[tuple[Rate, ...], Field(min_length=2)] = Field(
+        2e-4, description="learning rate, or several: val chooses one for each method"
+    )
     ema: float = Field(0.999, ge=0, lt=1)
     clip: float = Field(1.0, gt=0)
     precision: Precision = "32-true"
 
-    def with_seed(self, seed: int) -> Budget:
-        """The budget of one run."""
-        return Budget(seed=seed, **self.model_dump())
+    @property
+    def rates(self) -> tuple[float, ...]:
+        """The learning rates, lowest first; mostly one."""
+        return tuple(sorted(set(self.lr))) if isinstance(self.lr, tuple) else (self.lr,)
+
+    def with_seed(self, seed: int, lr: float | None = None) -> Budget:
+        """The budget of one run, by default at the lowest of its rates."""
+        return Budget(seed=seed, **(self.model_dump() | {"lr": lr or self.rates[0]}))
 
 
 class Budgets(Strict):
@@ -168,9 +178,16 @@ class Benchmark(Strict):
         }
         return self.model_copy(update=changes)
 
-    def budget_of(self, track: Track, seed: int) -> Budget:
-        """What a learned method of a track may spend."""
-        return (self.budget.mask if track == "mask" else self.budget.content).with_seed(seed)
+    def budget_of(self, track: Track, seed: int, lr: float | None = None) -> Budget:
+        """What a learned method of a track may spend; ``lr`` is one of its rates."""
+        return self._budget(track).with_seed(seed, lr)
+
+    def rates_of(self, track: Track) -> tuple[float, ...]:
+        """The learning rates that a method of a track may choose among, lowest first."""
+        return self._budget(track).rates
+
+    def _budget(self, track: Track) -> TrackBudget:
+        return self.budget.mask if track == "mask" else self.budget.content
 
     def only(self, methods: list[str] | None) -> "Benchmark":
         """The benchmark with just the named methods ("pix2pix", or "mask.pix2pix" for one track).

@@ -2,6 +2,7 @@
 
 import shutil
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 import torch
@@ -14,10 +15,11 @@ from hdeocc.fitted import (
     make_fabric,
     restored,
 )
-from hdeocc.folders import digest
-from hdeocc.method import FitData, Track, method_class
+from hdeocc.folders import digest, file_digests, new_folder
+from hdeocc.method import FitData, Method, Track, method_class
 from leaderboards.benchmark import Benchmark
 from leaderboards.folder import Folder
+from leaderboards.rates import Choice, chosen
 from synth.errors import InputError
 from synth.live import Live
 from synth.store import Split
@@ -54,20 +56,52 @@ class Fitter:
         return self._done[key, seed]
 
     def _fitted(self, track: Track, name: str, seed: int) -> Fitted:
+        key, rates = f"{track}.{name}", self.benchmark.rates_of(track)
+        model, training = self.folder.model(key, seed), self.folder.training(key, seed)
+        if len(rates) == 1 or not self._kind(track, name).learned:
+            return self._trained(track, name, seed, rates[0], model, training)
+        choice = self._choice(track, name)
+        if seed != self.benchmark.seeds[0]:
+            return self._trained(track, name, seed, choice.lr, model, training)
+        tried, _ = self.folder.tried(key, choice.lr)
+        if not model.is_dir() or file_digests(model) != file_digests(tried):
+            with new_folder(model) as unfinished:
+                shutil.copytree(tried, unfinished, dirs_exist_ok=True)
+        return restored(self._made(track, name), model)
+
+    def _choice(self, track: Track, name: str) -> Choice:
+        """The learning rate that does best on val at the first seed."""
+        key, seed = f"{track}.{name}", self.benchmark.seeds[0]
+        tried = {
+            lr: self._trained(track, name, seed, lr, *self.folder.tried(key, lr))
+            for lr in self.benchmark.rates_of(track)
+        }
+        return chosen(self.folder.model(key, seed).parent, track, tried, self.val)
+
+    def _kind(self, track: Track, name: str) -> type[Method]:
         variant = self.benchmark.variant(track, name)
-        kind = method_class(track, variant.base if variant else name)
-        upstream = {key: self._upstream(key, seed) for key in kind.upstream}
-        torch.manual_seed(seed)  # a network draws its first weights when it is made
+        return method_class(track, variant.base if variant else name)
+
+    def _made(self, track: Track, name: str) -> Method:
+        """The unfitted method of a row."""
+        kind, variant = self._kind(track, name), self.benchmark.variant(track, name)
         if variant is None:
-            method = kind(self.benchmark.preset)
-        else:
-            method = kind.variant(self.benchmark.preset, variant.options, variant.title)
-        key, budget = f"{track}.{name}", self.benchmark.budget_of(track, seed)
+            return kind(self.benchmark.preset)
+        return kind.variant(self.benchmark.preset, variant.options, variant.title)
+
+    def _trained(
+        self, track: Track, name: str, seed: int, lr: float, folder: Path, training: Path
+    ) -> Fitted:
+        """The method fitted at one rate, from ``folder`` or trained now."""
+        variant = self.benchmark.variant(track, name)
+        upstream = {one: self._upstream(one, seed) for one in self._kind(track, name).upstream}
+        torch.manual_seed(seed)  # a network draws its first weights when it is made
+        method = self._made(track, name)
+        budget = self.benchmark.budget_of(track, seed, lr)
         base = f"{track}.{variant.base}" if variant else None
-        about = describe(method, key, budget, self.train, self.val, upstream, base)
-        folder = self.folder.model(key, seed)
+        about = describe(method, f"{track}.{name}", budget, self.train, self.val, upstream, base)
         if self.rerun == "always" or not is_fitted(folder, digest(about)):
-            workdir = self.folder.training(key, seed) if method.learned else None
+            workdir = training if method.learned else None
             if workdir is not None and self.rerun == "always":
                 shutil.rmtree(workdir, ignore_errors=True)
             data = FitData(self.train, self.val, workdir)

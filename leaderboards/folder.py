@@ -4,6 +4,8 @@ bench.json                              marker: this folder is ours; which bench
 data/                                   the data set; its test split is what is scored
 train-data/                             train and val, where the benchmark has a test_recipe
 models/TRACK.METHOD/seed-0/             weights and fitted.json
+models/TRACK.METHOD/lr-0.001/           where val chooses among learning rates: each that was tried
+models/TRACK.METHOD/rates.json          what they were worth, and which was chosen
 training/TRACK.METHOD/seed-0/           checkpoints and logs of a training
 predictions/TRACK/METHOD/seed-0/ID.png  and predictions.json; parsing/ID.png where a method parses
 results/TRACK.METHOD.seed-0.json        one record a result; .official.json by that protocol
@@ -55,6 +57,11 @@ class Folder:
     def training(self, key: str, seed: int) -> Path:
         """Checkpoints and logs of "track.method"."""
         return self.root / "training" / key / f"seed-{seed}"
+
+    def tried(self, key: str, lr: float) -> tuple[Path, Path]:
+        """As :meth:`model` and :meth:`training`, of the first seed at one of several rates."""
+        name = f"lr-{lr:g}"
+        return self.root / "models" / key / name, self.root / "training" / key / name
 
     def predictions(self, track: str, method: str, seed: int) -> Path:
         """Stored pictures of one row."""

@@ -148,7 +148,7 @@ class Scorer:
             title=title(row),
             seed=row.seed,
             preset=self.benchmark.preset,
-            budget=_budgets(self.benchmark, methods),
+            budget=_budgets(self.benchmark, row.fitted),
             consumes=consumed(row),
             learned=any(method.learned for method in methods),
             options=_options(row),
@@ -182,10 +182,17 @@ def _options(row: Row) -> dict[str, Any]:
     return {method.track: dict(method.options) for method in row.methods if method.options}
 
 
-def _budgets(benchmark: Benchmark, methods: Sequence[Method]) -> dict[str, Any] | None:
+def _budgets(benchmark: Benchmark, fitted: Sequence[Fitted]) -> dict[str, Any] | None:
+    """What the methods spent, each at its own learning rate."""
     budgets = {"mask": benchmark.budget.mask, "content": benchmark.budget.content}
-    found = {method.track: budgets[method.track].model_dump() for method in methods}
-    return {m.track: found[m.track] for m in methods if m.learned} or None
+    learned = [one for one in fitted if one.method.learned]
+    return {
+        one.method.track: budgets[one.method.track].model_dump() | _rate(one) for one in learned
+    } or None
+
+
+def _rate(fitted: Fitted) -> dict[str, Any]:
+    return {"lr": fitted.budget["lr"]} if fitted.budget else {}
 
 
 def _sum(values: Iterable[Any]) -> Any:

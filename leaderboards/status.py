@@ -1,7 +1,7 @@
 """How far a benchmark is: what is built, fitted, predicted and scored, read from its folder."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -106,10 +106,25 @@ def _fitted(benchmark: Benchmark, folder: Folder, track: Track, name: str, seed:
     spent = done.get("budget")
     if done and (not isinstance(spent, dict) or spent.get("samples") == budget.samples):
         return DONE
+    rates = benchmark.rates_of(track)
+    if len(rates) > 1 and seed == benchmark.seeds[0]:
+        return _tried(folder, key, rates, budget.steps)
     step = _step(folder.training(key, seed))
     if step is not None:
         return f"step {step} of {budget.steps}"
     return "other budget" if done else MISSING
+
+
+def _tried(folder: Folder, key: str, rates: Sequence[float], steps: int) -> str:
+    """How many of several learning rates were tried, and how far the next one is."""
+    places = [folder.tried(key, lr) for lr in rates]
+    open_ = [training for model, training in places if not (model / "fitted.json").is_file()]
+    found = [step for step in map(_step, open_) if step is not None]
+    done = len(rates) - len(open_)
+    if not done and not found:
+        return MISSING
+    at = f", step {found[0]} of {steps}" if found else ""
+    return f"{done} of {len(rates)} rates{at}"
 
 
 def _step(training: Path) -> int | None:

@@ -143,12 +143,25 @@ class Stopped(FakeMask):
             raise KeyboardInterrupt
 
 
+class Rated(FakeMask):
+    """The higher its learning rate, the less it adds to the initial mask, which is for the best."""
+
+    title: ClassVar[str] = "Rated"
+    rates: ClassVar[list[tuple[float, int]]] = []
+
+    def fit(self, data: FitData, budget: Budget, fabric: Any) -> None:
+        super().fit(data, budget, fabric)
+        self.rates.append((budget.lr, budget.seed))
+        self.constant = 0.8 - budget.lr
+
+
 def registry() -> dict[str, EntryPoint]:
     """Stands for the installed entry points."""
     kinds = {
         "mask.identity": FakeIdentity,
         "mask.learned": FakeMask,
         "mask.stopped": Stopped,
+        "mask.rated": Rated,
         "mask.greedy": Greedy,
         "content.paint": FakeContent,
     }

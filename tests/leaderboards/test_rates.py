@@ -1,0 +1,116 @@
+"""Learning rates: val chooses one for each method at the first seed, and every seed keeps it."""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from hdeocc.folders import file_digests
+from leaderboards.benchmark import Benchmark, TrackBudget, parse_benchmark
+from leaderboards.folder import Folder
+from leaderboards.rates import choose, read_choice
+from leaderboards.records import Record, read_records
+from leaderboards.run import run_benchmark
+from leaderboards.status import status
+from synth.errors import InputError
+from tests.leaderboards import fakes
+
+
+def rated(rates: str = "[0.1, 0.5, 0.2]", seeds: str = "[3, 4]") -> Benchmark:
+    text = fakes.toml(["identity", "rated"], [], [])
+    text = text.replace("samples = 8\n", f"samples = 8\nlr = {rates}\n", 1)
+    return parse_benchmark(text.replace("[budget.mask]", f"seeds = {seeds}\n[budget.mask]"), "fake")
+
+
+def run(out: Path, benchmark: Benchmark) -> list[Record]:
+    return run_benchmark(benchmark, out, None, progress=False)
+
+
+@pytest.fixture(autouse=True)
+def nothing_yet() -> None:
+    fakes.Rated.rates.clear()
+
+
+def test_every_rate_is_tried_once_and_the_best_is_kept(fake_world: Path) -> None:
+    made = run(fake_world, rated())
+    assert fakes.Rated.rates == [(0.1, 3), (0.2, 3), (0.5, 3), (0.5, 4)]
+    found = [one.budget for one in made if one.method == "rated"]
+    assert [budget["mask"]["lr"] for budget in found if budget] == [0.5, 0.5]
+    choice = read_choice(fake_world / "models" / "mask.rated")
+    assert choice is not None and choice.lr == 0.5 and choice.metric == "iou"
+    assert set(choice.val) == {"0.1", "0.2", "0.5"}
+    assert max(choice.val, key=lambda rate: choice.val[rate] or 0) == "0.5"
+
+
+def test_the_chosen_model_is_the_one_that_was_tried(fake_world: Path) -> None:
+    run(fake_world, rated())
+    folder = Folder(fake_world)
+    tried, _ = folder.tried("mask.rated", 0.5)
+    assert file_digests(folder.model("mask.rated", 3)) == file_digests(tried)
+    assert (tried / "fitted.json").read_bytes() == (
+        folder.model("mask.rated", 3) / "fitted.json"
+    ).read_bytes()
+
+
+def test_it_goes_on_and_computes_nothing_twice(fake_world: Path) -> None:
+    run(fake_world, rated(seeds="[3]"))
+    before = len(fakes.Rated.rates)
+    run(fake_world, rated())
+    assert fakes.Rated.rates[before:] == [(0.5, 4)]
+
+
+def test_what_other_weights_were_worth_decides_nothing(fake_world: Path) -> None:
+    run(fake_world, rated())
+    path = fake_world / "models" / "mask.rated" / "rates.json"
+    about = json.loads(path.read_text())
+    about["weights"]["0.1"] = {"weights.safetensors": "0" * 64}
+    path.write_text(json.dumps(about | {"lr": 0.1}))
+    run(fake_world, rated())
+    choice = read_choice(path.parent)
+    assert choice is not None and choice.lr == 0.5
+
+
+def test_a_single_rate_is_no_choice(fake_world: Path) -> None:
+    run(fake_world, rated("0.2"))
+    assert fakes.Rated.rates == [(0.2, 3), (0.2, 4)]
+    assert read_choice(fake_world / "models" / "mask.rated") is None
+    assert {one.budget["mask"]["lr"] for one in read_records(fake_world / "results")
+            if one.budget} == {0.2}  # fmt: skip
+
+
+def test_status_says_how_many_rates_were_tried(fake_world: Path) -> None:
+    run(fake_world, rated())
+    folder = Folder(fake_world)
+    assert {row.fitted for row in status(fake_world).rows} == {"yes"}
+    (folder.model("mask.rated", 3) / "fitted.json").unlink()
+    (folder.tried("mask.rated", 0.5)[0] / "fitted.json").unlink()
+    fitted = {row.row: row.fitted for row in status(fake_world).rows}
+    assert fitted["mask.rated (seed 3)"] == "2 of 3 rates, step 0 of 1"
+
+
+@pytest.mark.parametrize(
+    ("track", "val", "wanted"),
+    [
+        ("mask", [0.1, 0.3, 0.2], 2e-3),
+        ("content", [0.1, 0.3, 0.2], 1e-3),
+        ("mask", [0.3, math.nan, 0.3], 1e-3),
+        ("content", [math.nan, math.inf, 0.9], 4e-3),
+    ],
+)
+def test_more_is_better_for_masks_and_less_for_content(
+    track: str, val: list[float], wanted: float
+) -> None:
+    assert choose(track, (1e-3, 2e-3, 4e-3), val).lr == wanted  # type: ignore[arg-type]
+
+
+def test_rates_that_all_fail_are_an_error() -> None:
+    with pytest.raises(InputError, match=r"no iou on val at any learning rate of 0\.001, 0\.002"):
+        choose("mask", (1e-3, 2e-3), (math.nan, math.nan))
+
+
+@pytest.mark.parametrize("lr", [[], [1e-3], [1e-3, 0.0], 0.0, "fast"])
+def test_rates_that_are_none_are_refused(lr: object) -> None:
+    with pytest.raises(ValidationError):
+        TrackBudget.model_validate({"samples": 8, "lr": lr})
