@@ -6,10 +6,7 @@ A floor for stage 2: it knows the same parts, and paints without learning how. A
 hidden altogether takes the nearest visible pixel of any part, as `NearestPersonPixel` does.
 """
 
-import json
-from collections.abc import Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -17,47 +14,36 @@ from scipy.ndimage import distance_transform_edt
 from torch import Tensor
 
 from baselines.arrays import from_pictures, to_masks, to_pictures
+from baselines.borrowed import Borrowed
 from baselines.content_floors import NearestPersonPixel
 from hdeocc.batch import Batch
-from hdeocc.folders import read_json
 from hdeocc.guided_recovery import predicted_parsing
-from hdeocc.method import Budget, FitData, Method, Preset, Track
+from hdeocc.learned import Learned
+from hdeocc.method import Track
 from hdeocc.two_stage_mask import TwoStageMask
-from synth.atomic import write_text
 from synth.errors import InputError
 
-if TYPE_CHECKING:
-    from lightning_fabric import Fabric
-
 STAGE_1 = "mask.two-stage"
-OPTIONS = "stage_1.json"
 
 
-class NearestPart(Method):
+class NearestPart(Borrowed):
     """Nearest visible pixel of the same body part; the parts are those that stage 1 predicts."""
 
     track: ClassVar[Track] = "content"
     title: ClassVar[str] = "Nearest pixel of the part"
     consumes: ClassVar[frozenset[str]] = frozenset({"image", "initial", "modal", "amodal"})
-    learned: ClassVar[bool] = True
+    lender: ClassVar[type[Learned]] = TwoStageMask
     upstream: ClassVar[tuple[str, ...]] = (STAGE_1,)
 
-    def __init__(self, preset: Preset = "quick") -> None:
-        super().__init__(preset)
-        self.stage_1 = TwoStageMask(preset)
-
-    def fit(self, data: FitData, budget: Budget, fabric: "Fabric") -> None:
-        """Take the fitted stage 1; there is nothing else to learn."""
-        stage_1 = data.upstream[STAGE_1]
-        assert isinstance(stage_1, TwoStageMask)
-        if not stage_1.net.config.parsing:
+    def check(self, fitted: Learned) -> None:
+        assert isinstance(fitted, TwoStageMask)
+        if not fitted.net.config.parsing:
             raise InputError(f"{self.title}: stage 1 has no parsing; give one that has")
-        self.stage_1 = _as(stage_1.options, self.preset)
-        self.stage_1.net.load_state_dict(stage_1.net.state_dict())
 
     def parts(self, batch: Batch) -> np.ndarray:
         """LIP-20 labels (B, H, W) of the whole person, 1 to 19 in the mask and 0 outside it."""
-        net = self.stage_1.net.eval()
+        assert isinstance(self.lent, TwoStageMask)
+        net = self.lent.net.eval()
         seen = batch.to(next(net.parameters()).device)
         return predicted_parsing(net, seen, seen.amodal).argmax(dim=1).cpu().numpy()
 
@@ -67,27 +53,6 @@ class NearestPart(Method):
         pictures = to_pictures(batch.image)
         each = zip(pictures, modal, amodal & ~modal, self.parts(batch), strict=True)
         return from_pictures([recover(*sample) for sample in each])
-
-    def save(self, folder: Path) -> None:
-        self.stage_1.save(folder)
-        options = json.dumps(self.stage_1.options, indent=1)
-        write_text(folder / OPTIONS, options + "\n")
-
-    def load(self, folder: Path) -> None:
-        path = folder / OPTIONS
-        if path.is_file():
-            self.stage_1 = _as(read_json(path), self.preset)
-        self.stage_1.load(folder)
-
-    def parameters_used(self) -> int:
-        return self.stage_1.parameters_used()
-
-
-def _as(options: Mapping[str, Any], preset: Preset) -> TwoStageMask:
-    """An unfitted stage 1 with some of its settings changed."""
-    method = TwoStageMask.variant(preset, options)
-    assert isinstance(method, TwoStageMask)
-    return method
 
 
 def recover(

@@ -1,0 +1,260 @@
+"""Flow matching of the whole mask and the person's colours together (Lipman et al., ICLR 2023).
+
+Not of the paper: a row for readers of today. What is hidden can be guessed in more than one way, so
+this network draws guesses instead of averaging them. A guess x (B, 4, H, W) in [-1, 1] holds the
+amodal mask and the person's colours, grey around the person. On the straight way from noise n to
+the truth y, x_t = (1 - t) n + t y, the network tells the velocity y - n:
+
+    x_t (B, 4, H, W), t (B,), condition (B, 6, H, W) -> velocity (B, 4, H, W)
+
+    condition: image (3), initial mask, told mask, and 1 where the whole mask is told
+
+Where the whole mask is told (content track, and a share of the training samples), the hole of the
+image is grey. Guesses are drawn by Euler's steps from noise that is the same for every sample.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import ClassVar, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from baselines.borrowed import Borrowed
+from hdeocc.across import weight_of
+from hdeocc.batch import Batch
+from hdeocc.blocks import conv3x3
+from hdeocc.content_recovery import hole_of
+from hdeocc.learned import Adversarial, Learned, Terms
+from hdeocc.method import Preset, Track
+
+MASK = "mask.flow"
+GREY = 0.5
+STATE, CONDITION = 4, 6
+FREQUENCIES = 16
+
+
+@dataclass(frozen=True)
+class FlowConfig:
+    """Size of the network, and how it draws.
+
+    channels: of the levels going down; a multiple of ``groups`` each.
+    groups: of the group norms, which look at one sample alone.
+    steps: Euler's steps of a guess.
+    guesses: how many are drawn of one sample.
+    told: share of the training samples that are told their whole mask.
+    """
+
+    channels: tuple[int, ...] = (128, 256, 512, 768)
+    groups: int = 8
+    steps: int = 16
+    guesses: int = 8
+    told: float = 0.5
+
+    def __post_init__(self) -> None:
+        if any(width % self.groups for width in self.channels) or len(self.channels) < 2:
+            raise ValueError(f"channels {self.channels}: two or more multiples of {self.groups}")
+        if min(self.steps, self.guesses) < 1:
+            raise ValueError("steps and guesses: at least 1")
+
+
+FLOW_PRESETS: dict[Preset, FlowConfig] = {
+    "quick": FlowConfig((8, 16, 32, 48), steps=4, guesses=4),
+    "small": FlowConfig((32, 64, 128, 192), steps=8),
+    "full": FlowConfig(),
+}
+
+
+def embedded(time: Tensor) -> Tensor:
+    """Times (B,) in [0, 1] as sines and cosines (B, 32) of geometric frequencies."""
+    exponents = torch.linspace(0, math.log(1000), FREQUENCIES, device=time.device)
+    angles = time[:, None] * exponents.exp()
+    return torch.cat([angles.sin(), angles.cos()], dim=1)
+
+
+class TimedBlock(nn.Module):
+    """Residual block of two 3x3 convolutions, scaled and shifted between them by the time."""
+
+    def __init__(self, inputs: int, outputs: int, groups: int) -> None:
+        super().__init__()
+        self.before = nn.Sequential(conv3x3(inputs, outputs), nn.GroupNorm(groups, outputs))
+        self.time = nn.Linear(2 * FREQUENCIES, 2 * outputs)
+        self.after = nn.Sequential(nn.SiLU(), conv3x3(outputs, outputs))
+        self.skip = nn.Conv2d(inputs, outputs, 1)
+
+    def forward(self, x: Tensor, time: Tensor) -> Tensor:
+        scale, shift = self.time(time)[..., None, None].chunk(2, dim=1)
+        return F.silu(self.skip(x) + self.after(self.before(x) * (1 + scale) + shift))
+
+
+class Velocity(nn.Module):
+    """A U-Net that is told the time."""
+
+    def __init__(self, channels: Sequence[int], groups: int) -> None:
+        super().__init__()
+        self.first = TimedBlock(STATE + CONDITION, channels[0], groups)
+        self.down = nn.ModuleList(TimedBlock(i, o, groups) for i, o in pairwise(channels))
+        upwards = list(pairwise(reversed(channels)))
+        self.up = nn.ModuleList(TimedBlock(i + o, o, groups) for i, o in upwards)
+        self.last = conv3x3(channels[0], STATE)
+
+    def forward(self, state: Tensor, time: Tensor, condition: Tensor) -> Tensor:
+        at = embedded(time)
+        levels = [self.first(torch.cat([state, condition], dim=1), at)]
+        for block in self.down:
+            levels.append(block(F.avg_pool2d(levels[-1], 2, ceil_mode=True), at))
+        x = levels.pop()
+        for block in self.up:
+            skip = levels.pop()
+            grown = F.interpolate(x, size=skip.shape[-2:], mode="nearest")
+            x = block(torch.cat([skip, grown], dim=1), at)
+        return self.last(x)
+
+
+def noise(guess: int, like: Tensor) -> Tensor:
+    """Where guess number ``guess`` starts: (1, 4, H, W), for pictures (B, C, H, W) on a device."""
+    draw = torch.Generator().manual_seed(guess)
+    shape = (1, STATE, *like.shape[-2:])
+    return torch.randn(shape, generator=draw).to(like.device, like.dtype)
+
+
+def untold(image: Tensor, initial: Tensor) -> Tensor:
+    """The condition (B, 6, H, W) where the whole mask is to be found."""
+    nothing = torch.zeros_like(initial)
+    return torch.cat([image, initial, nothing, nothing], dim=1)
+
+
+def told(image: Tensor, modal: Tensor, amodal: Tensor) -> Tensor:
+    """The condition (B, 6, H, W) where the whole mask is known, and its hole to be painted."""
+    seen = image.masked_fill(hole_of(modal, amodal), GREY)
+    masks = [(mask >= 0.5).to(image.dtype) for mask in (modal, amodal)]
+    return torch.cat([seen, *masks, torch.ones_like(modal)], dim=1)
+
+
+class Flow(nn.Module):
+    """Draws guesses: condition (B, 6, H, W) -> mask and colours (guesses, B, 4, H, W) in [0, 1]."""
+
+    def __init__(self, config: FlowConfig) -> None:
+        super().__init__()
+        self.velocity = Velocity(config.channels, config.groups)
+        self.config = config
+
+    def forward(self, condition: Tensor) -> Tensor:
+        return torch.stack([self._guess(k, condition) for k in range(self.config.guesses)])
+
+    def _guess(self, number: int, condition: Tensor) -> Tensor:
+        state = noise(number, condition).expand(len(condition), -1, -1, -1)
+        steps = self.config.steps
+        for step in range(steps):
+            time = torch.full((len(condition),), step / steps, device=condition.device)
+            state = state + self.velocity(state, time, condition).float() / steps
+        return ((state + 1) / 2).clamp(0, 1)
+
+
+class FlowNets(Adversarial):
+    """The network and its loss: mean squares of the velocity, mask and colours apart.
+
+    Colours of samples whose clean picture is unknown weigh nothing.
+    """
+
+    def __init__(self, config: FlowConfig) -> None:
+        super().__init__(Flow(config))
+        self.config = config
+
+    def generator_step(self, batch: Batch) -> tuple[Terms, Terms]:
+        flow = cast(Flow, self.generator)
+        truth = goal_of(batch)
+        start = torch.randn_like(truth)
+        time = torch.rand(len(batch), device=truth.device)
+        at = time[:, None, None, None]
+        found = flow.velocity((1 - at) * start + at * truth, time, self._condition(batch))
+        each = (found.float() - (truth - start)).square().mean(dim=(2, 3))
+        known = batch.has_clean
+        colours = torch.where(known, each[:, 1:].mean(dim=1), 0).sum() / known.sum().clamp_min(1)
+        return {"mask": each[:, 0].mean(), "colours": weight_of(known.sum()) * colours}, {}
+
+    def _condition(self, batch: Batch) -> Tensor:
+        """Some samples, drawn anew in every step, are told their whole mask."""
+        tells = torch.rand(len(batch), device=batch.image.device) < self.config.told
+        known = told(batch.image, batch.modal, batch.amodal)
+        return torch.where(tells[:, None, None, None], known, untold(batch.image, batch.initial))
+
+
+def goal_of(batch: Batch) -> Tensor:
+    """The truth (B, 4, H, W) in [-1, 1]: the whole mask, and the person's colours on grey."""
+    whole = (batch.amodal >= 0.5).to(batch.image.dtype)
+    seen = batch.image.masked_fill(hole_of(batch.modal, batch.amodal), GREY)
+    person = torch.where(batch.has_clean[:, None, None, None], batch.clean, seen)
+    return torch.cat([whole, torch.where(whole > 0, person, GREY)], dim=1) * 2 - 1
+
+
+class FlowMask(Learned):
+    """The mean over guesses of the whole mask."""
+
+    track: ClassVar[Track] = "mask"
+    title: ClassVar[str] = "Flow matching, mean of guesses"
+    consumes: ClassVar[frozenset[str]] = frozenset({"image", "initial"})
+    presets: ClassVar[Mapping[Preset, FlowConfig]] = FLOW_PRESETS
+
+    def __init__(self, preset: Preset = "quick", sizes: FlowConfig | None = None) -> None:
+        super().__init__(preset)
+        self.nets = FlowNets(sizes or FLOW_PRESETS[preset])
+
+    def guesses(self, batch: Batch) -> Tensor:
+        """Every guess of the whole mask, (guesses, B, 1, H, W) in [0, 1]."""
+        return self.nets.generator(untold(batch.image, batch.initial))[:, :, :1]
+
+    def infer(self, batch: Batch) -> Tensor:
+        return self.guesses(batch).mean(dim=0)
+
+
+class FlowMaskBest(Borrowed):
+    """Of all guesses the one nearest to the truth, which this row is told: a bound, not a rival."""
+
+    track: ClassVar[Track] = "mask"
+    title: ClassVar[str] = "Flow matching, best guess (told which)"
+    consumes: ClassVar[frozenset[str]] = frozenset({"image", "initial", "amodal"})
+    lender: ClassVar[type[Learned]] = FlowMask
+    upstream: ClassVar[tuple[str, ...]] = (MASK,)
+
+    @torch.inference_mode()
+    def predict(self, batch: Batch) -> Tensor:
+        flow = _ready(self.lent)
+        batch = batch.to(_device(flow))
+        guesses = flow.guesses(batch)
+        found, truth = guesses >= 0.5, batch.amodal >= 0.5
+        dims = (2, 3, 4)
+        iou = (found & truth).sum(dim=dims) / (found | truth).sum(dim=dims).clamp_min(1)
+        best = iou.argmax(dim=0)
+        return guesses[best, torch.arange(len(batch), device=best.device)].float().cpu()
+
+
+class FlowContent(Borrowed):
+    """The mean over guesses of the person's colours, pasted into the hole."""
+
+    track: ClassVar[Track] = "content"
+    title: ClassVar[str] = "Flow matching, mean of guesses"
+    consumes: ClassVar[frozenset[str]] = frozenset({"image", "modal", "amodal"})
+    lender: ClassVar[type[Learned]] = FlowMask
+    upstream: ClassVar[tuple[str, ...]] = (MASK,)
+
+    @torch.inference_mode()
+    def predict(self, batch: Batch) -> Tensor:
+        flow = _ready(self.lent)
+        seen = batch.to(_device(flow))
+        made = flow.nets.generator(told(seen.image, seen.modal, seen.amodal))[:, :, 1:].mean(dim=0)
+        hole = hole_of(batch.modal, batch.amodal)
+        return torch.where(hole, made.float().cpu(), batch.image.cpu())
+
+
+def _ready(lent: Learned) -> FlowMask:
+    assert isinstance(lent, FlowMask)
+    lent.nets.generator.eval()
+    return lent
+
+
+def _device(flow: FlowMask) -> torch.device:
+    return next(flow.nets.parameters()).device

@@ -1,0 +1,181 @@
+"""Flow matching: the way from noise to truth, what the condition tells, guesses and their mean."""
+
+from functools import cache
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from baselines.flow import (
+    MASK,
+    Flow,
+    FlowConfig,
+    FlowContent,
+    FlowMask,
+    FlowMaskBest,
+    FlowNets,
+    Velocity,
+    goal_of,
+    noise,
+    told,
+    untold,
+)
+from hdeocc.batch import Batch
+from hdeocc.method import Budget, FitData, Method
+from tests.conformance import (
+    ContentConformance,
+    LearnedConformance,
+    MethodConformance,
+    cpu_fabric,
+    hole_of,
+)
+
+TINY = FlowConfig((4, 8), groups=2, steps=4, guesses=3)
+
+
+@cache
+def fitted_before() -> dict[str, Method]:
+    torch.manual_seed(5)
+    return {MASK: FlowMask("quick")}
+
+
+class TestFlowMask(LearnedConformance):
+    method = FlowMask
+    learn_steps = 150
+    learn_lr = 4e-3
+
+
+class TestFlowMaskBest(MethodConformance):
+    method = FlowMaskBest
+
+    def upstream(self) -> dict[str, Method]:
+        return fitted_before()
+
+
+class TestFlowContent(ContentConformance):
+    method = FlowContent
+
+    def upstream(self) -> dict[str, Method]:
+        return fitted_before()
+
+
+@pytest.mark.parametrize(("preset", "least", "most"), [("small", 1e6, 3e6), ("full", 20e6, 40e6)])
+def test_sizes(preset: str, least: float, most: float) -> None:
+    with torch.device("meta"):
+        assert least < FlowMask(preset).parameters_used() < most  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("height", "width"), [(64, 64), (37, 50), (9, 5)])
+def test_any_size(height: int, width: int) -> None:
+    network = Velocity(TINY.channels, TINY.groups)
+    made = network(torch.rand(2, 4, height, width), torch.rand(2), torch.rand(2, 6, height, width))
+    assert made.shape == (2, 4, height, width)
+
+
+def test_the_time_matters() -> None:
+    torch.manual_seed(0)
+    network = Velocity(TINY.channels, TINY.groups)
+    given = torch.rand(1, 4, 16, 16), torch.rand(1, 6, 16, 16)
+    early, late = (network(given[0], torch.tensor([t]), given[1]) for t in (0.1, 0.9))
+    assert not torch.allclose(early, late)
+
+
+class Straight(nn.Module):
+    """Knows where every state has to go: the exact velocity of the straight way to a goal."""
+
+    def __init__(self, goal: Tensor) -> None:
+        super().__init__()
+        self.goal = goal
+        self.times: list[float] = []
+
+    def forward(self, state: Tensor, time: Tensor, condition: Tensor) -> Tensor:
+        self.times.append(float(time[0]))
+        return (self.goal - state) / (1 - time[:, None, None, None])
+
+
+def test_the_exact_velocity_leads_every_guess_to_the_truth(batch: Batch) -> None:
+    goal = goal_of(batch)
+    flow = Flow(TINY)
+    exact = Straight(goal)
+    flow.velocity = exact  # type: ignore[assignment]
+    made = flow(untold(batch.image, batch.initial))
+    assert made.shape == (3, len(batch), 4, *batch.image.shape[-2:])
+    assert torch.allclose(made, ((goal + 1) / 2).expand_as(made), atol=1e-5)
+    assert exact.times == [0, 0.25, 0.5, 0.75] * 3
+
+
+def test_the_exact_velocity_has_no_loss(batch: Batch) -> None:
+    torch.manual_seed(0)
+    nets = FlowNets(TINY)
+    nets.generator.velocity = Straight(goal_of(batch))  # type: ignore[assignment]
+    terms, made = nets.generator_step(batch)
+    assert set(terms) == {"mask", "colours"} and not made
+    assert all(float(term) < 1e-6 for term in terms.values())
+    nets.generator.velocity = Straight(-goal_of(batch))  # type: ignore[assignment]
+    assert all(float(term) > 0.1 for term in nets.generator_step(batch)[0].values())
+
+
+def test_guesses_differ_and_are_the_same_every_time(batch: Batch) -> None:
+    assert torch.equal(noise(0, batch.image), noise(0, batch.image))
+    assert not torch.equal(noise(0, batch.image), noise(1, batch.image))
+    torch.manual_seed(0)
+    flow = Flow(TINY)
+    condition = untold(batch.image, batch.initial)
+    made = flow(condition)
+    assert not torch.equal(made[0], made[1])
+    torch.manual_seed(1)
+    assert torch.equal(flow(condition), made)
+
+
+def test_what_is_told_has_no_pixel_of_the_hole(batch: Batch) -> None:
+    hole = hole_of(batch)
+    other = torch.where(hole, torch.rand(batch.image.shape), batch.image)
+    condition = told(batch.image, batch.modal, batch.amodal)
+    assert torch.equal(condition, told(other, batch.modal, batch.amodal))
+    assert torch.equal(condition[:, 4:5], batch.amodal) and bool((condition[:, 5] == 1).all())
+    assert bool((untold(batch.image, batch.initial)[:, 4:] == 0).all())
+
+
+def test_the_goal_is_the_person_on_grey(batch: Batch) -> None:
+    goal = (goal_of(batch) + 1) / 2
+    whole = batch.amodal >= 0.5
+    assert torch.equal(goal[:, :1] >= 0.5, whole)
+    person = whole.expand(-1, 3, -1, -1)
+    assert torch.allclose(goal[:, 1:][person], batch.clean[person], atol=1e-6)
+    assert bool((goal[:, 1:][~person] == 0.5).all())
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_a_share_of_the_samples_is_told(batch: Batch, share: float) -> None:
+    nets = FlowNets(FlowConfig((4, 8), groups=2, told=share))
+    seen: list[Tensor] = []
+    nets.generator.velocity.register_forward_pre_hook(  # type: ignore[union-attr]
+        lambda _, given: seen.append(given[2])
+    )
+    nets.generator_step(batch)
+    assert bool((seen[0][:, 5] == share).all())
+
+
+def test_the_best_guess_is_no_worse_than_any(batch: Batch) -> None:
+    row = FlowMaskBest("quick")
+    row.fit(FitData([], [], upstream=fitted_before()), Budget(samples=1), cpu_fabric())
+    flow = fitted_before()[MASK]
+    assert isinstance(flow, FlowMask)
+    flow.nets.eval()
+
+    def ious(masks: Tensor) -> Tensor:
+        found, truth = masks >= 0.5, batch.amodal >= 0.5
+        both, either = found & truth, found | truth
+        return both.sum(dim=(-3, -2, -1)) / either.sum(dim=(-3, -2, -1))
+
+    with torch.no_grad():
+        each = ious(flow.guesses(batch))
+    best = ious(row.predict(batch.only(row.consumes)))
+    assert torch.equal(best, each.max(dim=0).values)
+    assert bool((best > each.min(dim=0).values).any()), "all guesses are alike"
+
+
+@pytest.mark.parametrize("bad", [{"channels": (6, 8)}, {"channels": (8,)}, {"guesses": 0}])
+def test_what_makes_no_sense_is_refused(bad: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=r"two or more multiples of 8|at least 1"):
+        FlowConfig(**bad)  # type: ignore[arg-type]
