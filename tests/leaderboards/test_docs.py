@@ -7,6 +7,7 @@ import click
 import pytest
 
 from hdeocc.cli import main
+from hdeocc.method import entries, method_class
 from leaderboards import gallery, page_pictures, stats
 from leaderboards.benchmark import BENCHMARKS, load_benchmark
 from leaderboards.machine import VOLATILE
@@ -62,3 +63,13 @@ def test_commands_exist_with_their_options(line: str) -> None:
         command = found
     known = {option for parameter in command.params for option in parameter.opts}
     assert {word for word in words if word.startswith("--")} <= known
+
+
+def test_the_page_of_methods_lists_every_row_as_the_code_has_it() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "methods.md").read_text(encoding="utf-8")
+    listed = dict(re.findall(r"^\| `([a-z0-9.-]+)` \| (.+? \| .+?) \|", text, re.MULTILINE))
+    found = {}
+    for key in entries():
+        kind = method_class(*key.split(".", 1))
+        found[key] = f"{kind.title} | {', '.join(sorted(kind.consumes))}"
+    assert listed == found
