@@ -3,9 +3,10 @@
 Not of the paper: a row for readers of today. What is hidden can be guessed in more than one way, so
 this network draws guesses instead of averaging them. A guess x (B, 4, H, W) in [-1, 1] holds the
 amodal mask and the person's colours, grey around the person. On the straight way from noise n to
-the truth y, x_t = (1 - t) n + t y, the network tells the velocity y - n:
+the truth y, x_t = (1 - t) n + t y, the network tells where the way ends, which gives the velocity
+(y - x_t) / (1 - t); told the velocity itself, small networks spend themselves on the noise in it:
 
-    x_t (B, 4, H, W), t (B,), condition (B, 6, H, W) -> velocity (B, 4, H, W)
+    x_t (B, 4, H, W), t (B,), condition (B, 6, H, W) -> y (B, 4, H, W)
 
     condition: image (3), initial mask, told mask, and 1 where the whole mask is told
 
@@ -90,7 +91,7 @@ class TimedBlock(nn.Module):
         return F.silu(self.skip(x) + self.after(self.before(x) * (1 + scale) + shift))
 
 
-class Velocity(nn.Module):
+class Goal(nn.Module):
     """A U-Net that is told the time."""
 
     def __init__(self, channels: Sequence[int], groups: int) -> None:
@@ -139,7 +140,7 @@ class Flow(nn.Module):
 
     def __init__(self, config: FlowConfig) -> None:
         super().__init__()
-        self.velocity = Velocity(config.channels, config.groups)
+        self.goal = Goal(config.channels, config.groups)
         self.config = config
 
     def forward(self, condition: Tensor) -> Tensor:
@@ -150,12 +151,13 @@ class Flow(nn.Module):
         steps = self.config.steps
         for step in range(steps):
             time = torch.full((len(condition),), step / steps, device=condition.device)
-            state = state + self.velocity(state, time, condition).float() / steps
+            end = self.goal(state, time, condition).float()
+            state = state + (end - state) / (steps - step)
         return ((state + 1) / 2).clamp(0, 1)
 
 
 class FlowNets(Adversarial):
-    """The network and its loss: mean squares of the velocity, mask and colours apart.
+    """The network and its loss: mean squares of where the way ends, mask and colours apart.
 
     Colours of samples whose clean picture is unknown weigh nothing.
     """
@@ -170,8 +172,8 @@ class FlowNets(Adversarial):
         start = torch.randn_like(truth)
         time = torch.rand(len(batch), device=truth.device)
         at = time[:, None, None, None]
-        found = flow.velocity((1 - at) * start + at * truth, time, self._condition(batch))
-        each = (found.float() - (truth - start)).square().mean(dim=(2, 3))
+        found = flow.goal((1 - at) * start + at * truth, time, self._condition(batch))
+        each = (found.float() - truth).square().mean(dim=(2, 3))
         known = batch.has_clean
         colours = torch.where(known, each[:, 1:].mean(dim=1), 0).sum() / known.sum().clamp_min(1)
         return {"mask": each[:, 0].mean(), "colours": weight_of(known.sum()) * colours}, {}

@@ -14,7 +14,7 @@ from baselines.flow import (
     FlowMask,
     FlowMaskBest,
     FlowNets,
-    Velocity,
+    Goal,
     goal_of,
     noise,
     told,
@@ -67,21 +67,21 @@ def test_sizes(preset: str, least: float, most: float) -> None:
 
 @pytest.mark.parametrize(("height", "width"), [(64, 64), (37, 50), (9, 5)])
 def test_any_size(height: int, width: int) -> None:
-    network = Velocity(TINY.channels, TINY.groups)
+    network = Goal(TINY.channels, TINY.groups)
     made = network(torch.rand(2, 4, height, width), torch.rand(2), torch.rand(2, 6, height, width))
     assert made.shape == (2, 4, height, width)
 
 
 def test_the_time_matters() -> None:
     torch.manual_seed(0)
-    network = Velocity(TINY.channels, TINY.groups)
+    network = Goal(TINY.channels, TINY.groups)
     given = torch.rand(1, 4, 16, 16), torch.rand(1, 6, 16, 16)
     early, late = (network(given[0], torch.tensor([t]), given[1]) for t in (0.1, 0.9))
     assert not torch.allclose(early, late)
 
 
-class Straight(nn.Module):
-    """Knows where every state has to go: the exact velocity of the straight way to a goal."""
+class Exact(nn.Module):
+    """Knows where every way ends."""
 
     def __init__(self, goal: Tensor) -> None:
         super().__init__()
@@ -90,28 +90,40 @@ class Straight(nn.Module):
 
     def forward(self, state: Tensor, time: Tensor, condition: Tensor) -> Tensor:
         self.times.append(float(time[0]))
-        return (self.goal - state) / (1 - time[:, None, None, None])
+        return self.goal
 
 
-def test_the_exact_velocity_leads_every_guess_to_the_truth(batch: Batch) -> None:
+def test_who_knows_the_end_leads_every_guess_there(batch: Batch) -> None:
     goal = goal_of(batch)
     flow = Flow(TINY)
-    exact = Straight(goal)
-    flow.velocity = exact  # type: ignore[assignment]
+    exact = Exact(goal)
+    flow.goal = exact  # type: ignore[assignment]
     made = flow(untold(batch.image, batch.initial))
     assert made.shape == (3, len(batch), 4, *batch.image.shape[-2:])
     assert torch.allclose(made, ((goal + 1) / 2).expand_as(made), atol=1e-5)
     assert exact.times == [0, 0.25, 0.5, 0.75] * 3
 
 
-def test_the_exact_velocity_has_no_loss(batch: Batch) -> None:
+def test_a_guess_goes_straight_at_even_speed(batch: Batch) -> None:
+    flow, goal = Flow(TINY), goal_of(batch)
+    flow.goal = Exact(goal)  # type: ignore[assignment]
+    seen: list[Tensor] = []
+    flow.goal.register_forward_pre_hook(lambda _, given: seen.append(given[0].clone()))
+    flow(untold(batch.image, batch.initial))
+    for place, state in enumerate(seen):
+        guess, step = divmod(place, TINY.steps)
+        t = step / TINY.steps
+        assert torch.allclose(state, (1 - t) * noise(guess, goal) + t * goal, atol=1e-5)
+
+
+def test_who_knows_the_end_has_no_loss(batch: Batch) -> None:
     torch.manual_seed(0)
     nets = FlowNets(TINY)
-    nets.generator.velocity = Straight(goal_of(batch))  # type: ignore[assignment]
+    nets.generator.goal = Exact(goal_of(batch))  # type: ignore[assignment]
     terms, made = nets.generator_step(batch)
     assert set(terms) == {"mask", "colours"} and not made
     assert all(float(term) < 1e-6 for term in terms.values())
-    nets.generator.velocity = Straight(-goal_of(batch))  # type: ignore[assignment]
+    nets.generator.goal = Exact(-goal_of(batch))  # type: ignore[assignment]
     assert all(float(term) > 0.1 for term in nets.generator_step(batch)[0].values())
 
 
@@ -149,7 +161,7 @@ def test_the_goal_is_the_person_on_grey(batch: Batch) -> None:
 def test_a_share_of_the_samples_is_told(batch: Batch, share: float) -> None:
     nets = FlowNets(FlowConfig((4, 8), groups=2, told=share))
     seen: list[Tensor] = []
-    nets.generator.velocity.register_forward_pre_hook(  # type: ignore[union-attr]
+    nets.generator.goal.register_forward_pre_hook(  # type: ignore[union-attr]
         lambda _, given: seen.append(given[2])
     )
     nets.generator_step(batch)
