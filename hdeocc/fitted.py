@@ -1,8 +1,9 @@
 """A fitted method as a folder: weights, and fitted.json with what they are and depend on.
 
-fitted.json holds ``method`` ("track.name"), for a variant ``base`` and ``options``, ``preset`` with
-all settings it means, the budget, the fingerprints of the data, the keys of the methods it builds on, and the SHA-256 of the
-weight files. ``key`` is the digest of all that the weights depend on.
+fitted.json holds ``method`` ("track.name"), for a variant ``base`` and ``options``, ``preset`` and
+all settings that it means, the budget, the fingerprints of the data, the keys of the methods it
+builds on, and the SHA-256 of the weight files. ``key`` is the digest of all that the weights depend
+on.
 """
 
 import dataclasses
