@@ -82,6 +82,7 @@ class Method(ABC):
         title: the row's name in tables.
         consumes: the inputs ``predict`` reads, of ``hdeocc.batch.INPUTS``; nothing else is given.
         learned: whether ``fit`` trains.
+        pretrained: name of other data that its weights were trained on; such rows rank apart.
         upstream: "track.name" of methods that must be fitted before this one.
         presets: for each preset a frozen dataclass of settings, where a variant may change some;
             the constructor takes one as its second argument. Empty: there are no variants.
@@ -94,6 +95,7 @@ class Method(ABC):
     title: ClassVar[str]
     consumes: ClassVar[frozenset[str]]
     learned: ClassVar[bool] = False
+    pretrained: ClassVar[str | None] = None
     upstream: ClassVar[tuple[str, ...]] = ()
     presets: ClassVar[Mapping[Preset, Any]] = {}
 

@@ -25,8 +25,9 @@ VOLATILE = ("code_version", "device", "seconds_fit", "milliseconds")
 
 _HEAD = ("track", "rank", "method", "title", "seeds")
 _TAIL = (
-    "n_expected", "n_scored", "consumes", "learned", "options", "parameters", "macs", "benchmark",
-    "preset", "protocol", "protocol_version", "border_band", "data", "test_fingerprint",
+    "n_expected", "n_scored", "consumes", "learned", "pretrained", "options", "parameters", "macs",
+    "benchmark", "preset", "protocol", "protocol_version", "border_band", "data",
+    "test_fingerprint",
 )  # fmt: skip
 
 Facts = dict[str, Any]
@@ -92,6 +93,7 @@ def facts_of(row: Row) -> Facts:
         "n_scored": min(one.n_scored for one in row.records),
         "consumes": list(record.consumes),
         "learned": record.learned,
+        "pretrained": record.pretrained,
         "options": record.options,
         "parameters": record.parameters,
         "macs": record.macs,

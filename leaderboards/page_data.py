@@ -92,6 +92,7 @@ def _row(table: Table, row: Row, key: str, specs: Sequence[MetricSpec]) -> dict[
         "method": record.method,
         "label": table.label(record),
         "rank": row.rank,
+        "apart": row.apart,
         "better": _better_rows(table, row),
         "consumes": list(record.consumes),
         "parameters": record.parameters,
@@ -106,7 +107,8 @@ def _better_rows(table: Table, row: Row) -> list[int]:
     """Places of the rows that are better beyond chance, so that ranks can be counted anew."""
     if row.rank is None:
         return []
-    ranked = [(i, other) for i, other in enumerate(table.rows) if other.rank is not None]
+    like = [(i, other) for i, other in enumerate(table.rows) if other.apart is row.apart]
+    ranked = [(i, other) for i, other in like if other.rank is not None]
     return [i for i, other in ranked if other is not row and _better(table, other, row)]
 
 

@@ -114,6 +114,7 @@ class Record(_Strict):
     empty: dict[str, str] = Field(description="metrics without a number, each with its reason")
     consumes: tuple[str, ...]
     learned: bool | None = Field(description="None where nobody said")
+    pretrained: str | None = Field(None, description="other data that its weights were trained on")
     options: dict[str, Any] = Field({}, description="what a variant changes in its method")
     parameters: int | None = Field(ge=0, description="None where nobody said")
     macs: int | None = Field(

@@ -26,7 +26,8 @@ class Row:
 
     Attributes:
         records: one a seed, in the order of the seeds.
-        rank: 1 + how many rows are better beyond chance; None without a score. Rows whose paired
+        rank: 1 + how many rows are better beyond chance, of the pre-trained for a pre-trained row
+            and of the others for another; None without a score. Rows whose paired
             interval of the difference includes zero, or who have none (one person), do not
             outrank each other.
         intervals: by metric, where one can be given.
@@ -50,6 +51,11 @@ class Row:
     def seeds(self) -> tuple[int, ...]:
         """The seeds, sorted."""
         return tuple(record.seed for record in self.records)
+
+    @property
+    def apart(self) -> bool:
+        """Whether it learned from other data than the benchmark's: ranked among its like only."""
+        return self.record.pretrained is not None
 
     @property
     def complete(self) -> bool:

