@@ -224,8 +224,7 @@ class FlowMaskBest(Borrowed):
 
     @torch.inference_mode()
     def predict(self, batch: Batch) -> Tensor:
-        flow = _ready(self.lent)
-        batch = batch.to(_device(flow))
+        flow, batch = _ready(self.lent, batch)
         guesses = flow.guesses(batch)
         found, truth = guesses >= 0.5, batch.amodal >= 0.5
         dims = (2, 3, 4)
@@ -245,18 +244,14 @@ class FlowContent(Borrowed):
 
     @torch.inference_mode()
     def predict(self, batch: Batch) -> Tensor:
-        flow = _ready(self.lent)
-        seen = batch.to(_device(flow))
+        flow, seen = _ready(self.lent, batch)
         made = flow.nets.generator(told(seen.image, seen.modal, seen.amodal))[:, :, 1:].mean(dim=0)
         hole = hole_of(batch.modal, batch.amodal)
         return torch.where(hole, made.float().cpu(), batch.image.cpu())
 
 
-def _ready(lent: Learned) -> FlowMask:
+def _ready(lent: Learned, batch: Batch) -> tuple[FlowMask, Batch]:
+    """The lent networks, not training, and the batch where they compute."""
     assert isinstance(lent, FlowMask)
     lent.nets.generator.eval()
-    return lent
-
-
-def _device(flow: FlowMask) -> torch.device:
-    return next(flow.nets.parameters()).device
+    return lent, batch.to(next(lent.nets.parameters()).device)

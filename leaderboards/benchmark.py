@@ -143,11 +143,15 @@ class Benchmark(Strict):
         found = self.variants.get(name)
         return found if found is not None and found.track == track else None
 
+    def base(self, track: Track, name: str) -> str:
+        """The registered method behind a row of a track."""
+        variant = self.variant(track, name)
+        return variant.base if variant else name
+
     def registered(self, track: Track) -> list[str]:
         """The registered methods behind the rows of a track, each once."""
         names: tuple[str, ...] = getattr(self.tracks, track)
-        found = [(self.variant(track, name), name) for name in names]
-        return list(dict.fromkeys(v.base if v else name for v, name in found))
+        return list(dict.fromkeys(self.base(track, name) for name in names))
 
     def rules_of(self, track: str) -> tuple[RulesName, ...]:
         """By which rules a track is scored: those of masks are the same in all protocols."""

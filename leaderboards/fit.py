@@ -79,8 +79,7 @@ class Fitter:
         return chosen(self.folder.model(key, seed).parent, track, tried, self.val)
 
     def _kind(self, track: Track, name: str) -> type[Method]:
-        variant = self.benchmark.variant(track, name)
-        return method_class(track, variant.base if variant else name)
+        return method_class(track, self.benchmark.base(track, name))
 
     def _made(self, track: Track, name: str) -> Method:
         """The unfitted method of a row."""

@@ -211,11 +211,9 @@ def _rows_of_seed(benchmark: Benchmark, seed: int) -> Iterator[Planned]:
 
 
 def _learns(benchmark: Benchmark, row: Planned, place: int) -> bool:
-    track = ("mask", "content")[place] if row.track == "full" else row.track
-    name = row.names[place]
-    variant = benchmark.variants.get(name)
-    base = variant.base if variant is not None and variant.track == track else name
-    return method_class(track, base).learned
+    second = row.track == "content" or (row.track == "full" and place == 1)
+    track: Track = "content" if second else "mask"
+    return method_class(track, benchmark.base(track, row.names[place])).learned
 
 
 class _Run:
