@@ -121,6 +121,12 @@ class Benchmark(Strict):
         "none of which comes twice",
     )
     seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field((0,), min_length=1)
+    repeated: tuple[str, ...] | None = Field(
+        None,
+        min_length=1,
+        description="rows that are trained with every seed, as `pix2pix` or, of one track, "
+        "`mask.pix2pix`; the others with the first seed alone. Without it all are repeated",
+    )
     budget: Budgets
     tracks: Tracks
     variants: dict[Annotated[str, Field(pattern=NAME)], Variant] = {}
@@ -136,6 +142,9 @@ class Benchmark(Strict):
             rows: tuple[str, ...] = getattr(self.tracks, variant.track)
             if name not in rows:
                 raise ValueError(f"variants.{name} is in no row; list it in tracks.{variant.track}")
+        for name in self.repeated or ():
+            if name not in self._names():
+                raise ValueError(f"repeated names {name!r}, which is no row; list it in a track")
         return self
 
     def variant(self, track: Track, name: str) -> Variant | None:
@@ -147,6 +156,10 @@ class Benchmark(Strict):
         """The registered method behind a row of a track."""
         variant = self.variant(track, name)
         return variant.base if variant else name
+
+    def repeats(self, track: Track, name: str) -> bool:
+        """Whether a row of a track is trained with every seed, or with the first one alone."""
+        return self.repeated is None or bool({name, f"{track}.{name}"} & {*self.repeated})
 
     def registered(self, track: Track) -> list[str]:
         """The registered methods behind the rows of a track, each once."""
@@ -220,12 +233,15 @@ class Benchmark(Strict):
         return self.model_copy(update={"tracks": tracks, "variants": variants})
 
     def _check_listed(self, name: str) -> None:
-        plain = [*self.tracks.mask, *self.tracks.content]
-        listed = [f"mask.{n}" for n in self.tracks.mask]
-        listed += [f"content.{n}" for n in self.tracks.content]
-        if name not in plain and name not in listed:
-            meant = hint(name, [*plain, *listed], "it has")
+        if name not in self._names():
+            meant = hint(name, self._names(), "it has")
             raise InputError(f"--methods: benchmark {self.name} has no method {name!r}; {meant}")
+
+    def _names(self) -> list[str]:
+        """What a row may be called: by its method, or by track and method."""
+        mask, content = self.tracks.mask, self.tracks.content
+        listed = [*(f"mask.{n}" for n in mask), *(f"content.{n}" for n in content)]
+        return [*mask, *content, *listed]
 
 
 BENCHMARKS = Library(

@@ -46,6 +46,16 @@ class Planned:
         """What the row is called in records."""
         return "+".join(self.names)
 
+    @property
+    def parts(self) -> list[tuple[Track, str]]:
+        """The methods of the row, each with its own track."""
+        parts: list[tuple[Track, str]] = []
+        if self.track != "content":
+            parts.append(("mask", self.names[0]))
+        if self.track != "mask":
+            parts.append(("content", self.names[-1]))
+        return parts
+
 
 def run_benchmark(
     benchmark: Benchmark,
@@ -195,12 +205,9 @@ def planned(benchmark: Benchmark) -> list[Planned]:
 
     What learns nothing is the same for every seed, so it is made for the first one alone.
     """
-    rows = []
-    for number, seed in enumerate(benchmark.seeds):
-        for row in _rows_of_seed(benchmark, seed):
-            if not number or any(_learns(benchmark, row, place) for place in range(len(row.names))):
-                rows.append(row)
-    return rows
+    first = list(_rows_of_seed(benchmark, benchmark.seeds[0]))
+    again = [row for seed in benchmark.seeds[1:] for row in _rows_of_seed(benchmark, seed)]
+    return [*first, *(row for row in again if _repeats(benchmark, row))]
 
 
 def _rows_of_seed(benchmark: Benchmark, seed: int) -> Iterator[Planned]:
@@ -210,10 +217,10 @@ def _rows_of_seed(benchmark: Benchmark, seed: int) -> Iterator[Planned]:
     yield from (Planned("full", pair, seed) for pair in tracks.full)
 
 
-def _learns(benchmark: Benchmark, row: Planned, place: int) -> bool:
-    second = row.track == "content" or (row.track == "full" and place == 1)
-    track: Track = "content" if second else "mask"
-    return method_class(track, benchmark.base(track, row.names[place])).learned
+def _repeats(benchmark: Benchmark, row: Planned) -> bool:
+    """Whether another seed makes another row: something of it learns, and all such is repeated."""
+    learn = [(t, n) for t, n in row.parts if method_class(t, benchmark.base(t, n)).learned]
+    return bool(learn) and all(benchmark.repeats(track, name) for track, name in learn)
 
 
 class _Run:

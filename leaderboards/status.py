@@ -1,7 +1,7 @@
 """How far a benchmark is: what is built, fitted, predicted and scored, read from its folder."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,7 +78,7 @@ def _test_samples(folder: Folder) -> int | None:
 
 
 def _row(benchmark: Benchmark, folder: Folder, row: Planned, expected: int | None) -> RowStatus:
-    fits = [_fitted(benchmark, folder, *part, row.seed) for part in _parts(row)]
+    fits = [_fitted(benchmark, folder, *part, row.seed) for part in row.parts]
     open_ = [state for state in fits if state != DONE]
     scores = [_scored(folder, row, rules) for rules in benchmark.rules_of(row.track)]
     unscored = [state for state, _ in scores if state != DONE]
@@ -90,13 +90,6 @@ def _row(benchmark: Benchmark, folder: Folder, row: Planned, expected: int | Non
         scored=unscored[0] if unscored else DONE,
         note="; ".join(note for _, note in scores if note),
     )
-
-
-def _parts(row: Planned) -> Iterator[tuple[Track, str]]:
-    if row.track != "content":
-        yield "mask", row.names[0]
-    if row.track != "mask":
-        yield "content", row.names[-1]
 
 
 def _fitted(benchmark: Benchmark, folder: Folder, track: Track, name: str, seed: int) -> str:

@@ -85,6 +85,8 @@ def test_loads_from_a_path(tmp_path: Path) -> None:
         ('preset = "quick"', 'preset = "quick"\nprotocol_s = 1', "did you mean protocols"),
         ('preset = "quick"', 'preset = "quick"\nfingerprint = "6a7f"', "fingerprint"),
         ('preset = "quick"', 'preset = "quick"\nborder_band = -1', "border_band"),
+        ('preset = "quick"', 'preset = "quick"\nrepeated = []', "repeated"),
+        ('preset = "quick"', 'preset = "quick"\nrepeated = ["hull"]', "'hull', which is no row"),
     ],
 )
 def test_faults_are_named_in_one_line(old: str, new: str, message: str) -> None:
@@ -101,6 +103,19 @@ def test_budget_carries_the_seed_and_the_track() -> None:
     assert benchmark.budget_of("mask", 7).samples == 16
     assert benchmark.budget_of("mask", 7).seed == 7
     assert benchmark.budget_of("content", 7).samples == 8
+
+
+def test_a_row_is_repeated_by_its_name_or_in_one_track() -> None:
+    every = parse_benchmark(GOOD, "fake")
+    assert every.repeats("mask", "learned") and every.repeats("content", "paint")
+    some = parse_benchmark(
+        GOOD.replace(
+            'preset = "quick"', 'preset = "quick"\nrepeated = ["mask.learned", "paint"]', 1
+        ),
+        "fake",
+    )
+    assert some.repeats("mask", "learned") and some.repeats("content", "paint")
+    assert not some.repeats("mask", "identity") and not some.repeats("content", "learned")
 
 
 def test_only_keeps_full_rows_whose_methods_both_stay() -> None:

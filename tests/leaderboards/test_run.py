@@ -19,7 +19,7 @@ from leaderboards.cli_leaderboard import leaderboard
 from leaderboards.folder import Folder
 from leaderboards.pictures import read_png
 from leaderboards.records import Record, read_records
-from leaderboards.run import run_benchmark
+from leaderboards.run import planned, run_benchmark
 from leaderboards.score_pictures import truth_of
 from metrics import samples
 from metrics.samples import make_pair
@@ -217,6 +217,22 @@ def test_seeds_give_a_row_each(fake_world: Path) -> None:
     two = fakes.benchmark(["learned"], [], []).model_copy(update={"seeds": (0, 5)})
     assert set(_run(fake_world, two)) == {"mask.learned.seed-0", "mask.learned.seed-5"}
     assert fakes.FakeMask.fits == [("FakeMask", 0), ("FakeMask", 5)]
+
+
+def test_only_repeated_rows_are_trained_with_every_seed(fake_world: Path) -> None:
+    rows = fakes.benchmark(["learned"], ["paint"], [("learned", "paint")])
+    text = {"seeds": (0, 5, 6), "repeated": ("mask.learned",)}
+    once = rows.model_copy(update=text)
+    made = [(row.track, row.name, row.seed) for row in planned(once)]
+    assert made[:3] == [
+        ("mask", "learned", 0),
+        ("content", "paint", 0),
+        ("full", "learned+paint", 0),
+    ]
+    assert made[3:] == [("mask", "learned", 5), ("mask", "learned", 6)], "paint learns as well"
+    both = rows.model_copy(update=text | {"repeated": ("learned", "paint")})
+    again = [(row.track, row.seed) for row in planned(both)][3:]
+    assert again == [(track, seed) for seed in (5, 6) for track in ("mask", "content", "full")]
 
 
 def test_renders_without_data_or_predictions(fake_world: Path, tmp_path: Path) -> None:
