@@ -5,6 +5,7 @@ Unknown keys are refused, so that a typing error never silently runs another com
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -30,6 +31,12 @@ class TrackBudget(Strict):
     lr: Rate | Annotated[tuple[Rate, ...], Field(min_length=2)] = Field(
         2e-4, description="learning rate, or several: val chooses one for each method"
     )
+    trial_samples: int | None = Field(
+        None,
+        gt=0,
+        description="samples that each of several rates is tried with; without it a try has the "
+        "whole budget, and the best one is the model",
+    )
     ema: float = Field(0.999, ge=0, lt=1)
     clip: float = Field(1.0, gt=0)
     precision: Precision = "32-true"
@@ -39,9 +46,24 @@ class TrackBudget(Strict):
         """The learning rates, lowest first; mostly one."""
         return tuple(sorted(set(self.lr))) if isinstance(self.lr, tuple) else (self.lr,)
 
+    @model_validator(mode="after")
+    def _trials_are_shorter(self) -> "TrackBudget":
+        if self.trial_samples is None:
+            return self
+        if len(self.rates) == 1:
+            raise ValueError("trial_samples is for several rates; give lr a list, or leave it out")
+        if self.trial_samples >= self.samples:
+            raise ValueError("trial_samples is for tries shorter than samples; lower it")
+        return self
+
     def with_seed(self, seed: int, lr: float | None = None) -> Budget:
         """The budget of one run, by default at the lowest of its rates."""
-        return Budget(seed=seed, **(self.model_dump() | {"lr": lr or self.rates[0]}))
+        spent = self.model_dump(exclude={"trial_samples"})
+        return Budget(seed=seed, **(spent | {"lr": lr or self.rates[0]}))
+
+    def trial(self, seed: int, lr: float) -> Budget:
+        """The budget of trying one of several rates."""
+        return replace(self.with_seed(seed, lr), samples=self.trial_samples or self.samples)
 
 
 class Budgets(Strict):
@@ -198,6 +220,10 @@ class Benchmark(Strict):
     def budget_of(self, track: Track, seed: int, lr: float | None = None) -> Budget:
         """What a learned method of a track may spend; ``lr`` is one of its rates."""
         return self._budget(track).with_seed(seed, lr)
+
+    def trial_of(self, track: Track, seed: int, lr: float) -> Budget:
+        """What trying one of several rates may spend: the whole budget, or a part of it."""
+        return self._budget(track).trial(seed, lr)
 
     def rates_of(self, track: Track) -> tuple[float, ...]:
         """The learning rates that a method of a track may choose among, lowest first."""

@@ -16,7 +16,7 @@ from hdeocc.fitted import (
     restored,
 )
 from hdeocc.folders import digest, file_digests, new_folder
-from hdeocc.method import FitData, Method, Track, method_class
+from hdeocc.method import Budget, FitData, Method, Track, method_class
 from leaderboards.benchmark import Benchmark
 from leaderboards.folder import Folder
 from leaderboards.rates import Choice, chosen
@@ -56,14 +56,19 @@ class Fitter:
         return self._done[key, seed]
 
     def _fitted(self, track: Track, name: str, seed: int) -> Fitted:
-        key, rates = f"{track}.{name}", self.benchmark.rates_of(track)
+        key, benchmark = f"{track}.{name}", self.benchmark
         model, training = self.folder.model(key, seed), self.folder.training(key, seed)
-        if len(rates) == 1 or not self._kind(track, name).learned:
-            return self._trained(track, name, seed, rates[0], model, training)
-        choice = self._choice(track, name)
-        if seed != self.benchmark.seeds[0]:
-            return self._trained(track, name, seed, choice.lr, model, training)
-        tried, _ = self.folder.tried(key, choice.lr)
+        rates = benchmark.rates_of(track)
+        several = len(rates) > 1 and self._kind(track, name).learned
+        lr = self._choice(track, name).lr if several else rates[0]
+        budget = benchmark.budget_of(track, seed, lr)
+        if (
+            not several
+            or seed != benchmark.seeds[0]
+            or budget != benchmark.trial_of(track, seed, lr)
+        ):
+            return self._trained(track, name, budget, model, training)
+        tried, _ = self.folder.tried(key, lr)
         if not model.is_dir() or file_digests(model) != file_digests(tried):
             with new_folder(model) as unfinished:
                 shutil.copytree(tried, unfinished, dirs_exist_ok=True)
@@ -73,7 +78,9 @@ class Fitter:
         """The learning rate that does best on val at the first seed."""
         key, seed = f"{track}.{name}", self.benchmark.seeds[0]
         tried = {
-            lr: self._trained(track, name, seed, lr, *self.folder.tried(key, lr))
+            lr: self._trained(
+                track, name, self.benchmark.trial_of(track, seed, lr), *self.folder.tried(key, lr)
+            )
             for lr in self.benchmark.rates_of(track)
         }
         return chosen(self.folder.model(key, seed).parent, track, tried, self.val)
@@ -89,14 +96,14 @@ class Fitter:
         return kind.variant(self.benchmark.preset, variant.options, variant.title)
 
     def _trained(
-        self, track: Track, name: str, seed: int, lr: float, folder: Path, training: Path
+        self, track: Track, name: str, budget: Budget, folder: Path, training: Path
     ) -> Fitted:
-        """The method fitted at one rate, from ``folder`` or trained now."""
+        """The method fitted with a budget, from ``folder`` or trained now."""
         variant = self.benchmark.variant(track, name)
-        upstream = {one: self._upstream(one, seed) for one in self._kind(track, name).upstream}
-        torch.manual_seed(seed)  # a network draws its first weights when it is made
+        needed = self._kind(track, name).upstream
+        upstream = {one: self._upstream(one, budget.seed) for one in needed}
+        torch.manual_seed(budget.seed)  # a network draws its first weights when it is made
         method = self._made(track, name)
-        budget = self.benchmark.budget_of(track, seed, lr)
         base = f"{track}.{variant.base}" if variant else None
         about = describe(method, f"{track}.{name}", budget, self.train, self.val, upstream, base)
         if self.rerun == "always" or not is_fitted(folder, digest(about)):

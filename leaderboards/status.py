@@ -99,10 +99,10 @@ def _fitted(benchmark: Benchmark, folder: Folder, track: Track, name: str, seed:
     spent = done.get("budget")
     if done and (not isinstance(spent, dict) or spent.get("samples") == budget.samples):
         return DONE
-    rates = benchmark.rates_of(track)
-    if len(rates) > 1 and seed == benchmark.seeds[0]:
-        return _tried(folder, key, rates, budget.steps)
     step = _step(folder.training(key, seed))
+    rates = benchmark.rates_of(track)
+    if len(rates) > 1 and seed == benchmark.seeds[0] and step is None:
+        return _tried(folder, key, rates, benchmark.trial_of(track, seed, rates[0]).steps)
     if step is not None:
         return f"step {step} of {budget.steps}"
     return "other budget" if done else MISSING

@@ -18,9 +18,9 @@ from synth.errors import InputError
 from tests.leaderboards import fakes
 
 
-def rated(rates: str = "[0.1, 0.5, 0.2]", seeds: str = "[3, 4]") -> Benchmark:
+def rated(rates: str = "[0.1, 0.5, 0.2]", seeds: str = "[3, 4]", more: str = "") -> Benchmark:
     text = fakes.toml(["identity", "rated"], [], [])
-    text = text.replace("samples = 8\n", f"samples = 8\nlr = {rates}\n", 1)
+    text = text.replace("samples = 8\n", f"samples = 8\nlr = {rates}\n{more}\n", 1)
     return parse_benchmark(text.replace("[budget.mask]", f"seeds = {seeds}\n[budget.mask]"), "fake")
 
 
@@ -52,6 +52,32 @@ def test_the_chosen_model_is_the_one_that_was_tried(fake_world: Path) -> None:
     assert (tried / "fitted.json").read_bytes() == (
         folder.model("mask.rated", 3) / "fitted.json"
     ).read_bytes()
+
+
+def test_a_short_try_is_not_the_model(fake_world: Path) -> None:
+    short = rated(more="trial_samples = 4")
+    made = run(fake_world, short)
+    assert fakes.Rated.rates == [(0.1, 3), (0.2, 3), (0.5, 3), (0.5, 3), (0.5, 4)]
+    spent = [one.budget["mask"] for one in made if one.method == "rated" and one.budget]
+    assert [(budget["samples"], budget["lr"]) for budget in spent] == [(8, 0.5), (8, 0.5)]
+    tried, _ = Folder(fake_world).tried("mask.rated", 0.5)
+    assert json.loads((tried / "fitted.json").read_text())["budget"]["samples"] == 4
+    before = len(fakes.Rated.rates)
+    run(fake_world, short)
+    assert len(fakes.Rated.rates) == before, "nothing is trained twice"
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"lr": [0.1, 0.2], "trial_samples": 8}, "shorter than samples"),
+        ({"lr": 0.1, "trial_samples": 4}, "for several rates"),
+        ({"lr": [0.1, 0.2], "trial_samples": 0}, "greater than 0"),
+    ],
+)
+def test_tries_that_make_no_sense_are_refused(more: dict[str, object], words: str) -> None:
+    with pytest.raises(ValidationError, match=words):
+        TrackBudget.model_validate({"samples": 8} | more)
 
 
 def test_it_goes_on_and_computes_nothing_twice(fake_world: Path) -> None:
