@@ -1,5 +1,6 @@
 """The benchmark files: what is bundled is sound, and typing errors are named."""
 
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,17 @@ def test_the_promised_benchmarks_are_bundled() -> None:
     papers = {"paper-masks", "paper-content", "paper-ablation-1", "paper-ablation-2"}
     assert {"people-quick", "photos-small", "photos-full"} | papers <= set(bundled())
     assert bundled_speed() == ["paper-speed"]
+
+
+def test_every_row_there_is_stands_in_photos_64() -> None:
+    rows = load_benchmark("photos-64").tracks
+    for track, listed in (("mask", rows.mask), ("content", rows.content)):
+        ours = [name for name, one in entries(track).items() if _is_ours(one)]
+        assert {name.split(".", 1)[1] for name in ours} <= set(listed), track
+
+
+def _is_ours(entry: EntryPoint) -> bool:
+    return entry.value.split(".")[0] in ("baselines", "hdeocc")
 
 
 def test_unknown_name_answers_with_the_closest() -> None:
