@@ -124,13 +124,13 @@ def _truth(table: Table, sample: Sample, side: int) -> Shot:
 
 
 def _method_shots(table: Table, folder: Folder, sample: Sample, side: int) -> list[Shot]:
-    scored = [(row.record, _scores(row.record, sample)) for row in table.rows]
-    best = _best(table, [scores for _, scores in scored])
+    scored = [(row, _scores(row.record, sample)) for row in table.rows]
+    best = _best(table, [scores for row, scores in scored if not row.apart])
     shots = []
-    for record, scores in scored:
-        picture = _picture(record, folder, sample, side)
+    for row, scores in scored:
+        record, picture = row.record, _picture(row.record, folder, sample, side)
         if picture is not None and scores:
-            top = best is not None and scores.get(table.headline) == best
+            top = not row.apart and best is not None and scores.get(table.headline) == best
             shots.append(Shot(table.label(record), picture, _caption(table.track, scores), top))
     return shots
 

@@ -2,6 +2,8 @@
 
 import math
 import statistics
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -9,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from leaderboards import stats
+from leaderboards import gallery, stats
+from leaderboards.folder import Folder
 from leaderboards.formats import COST, count, footnotes, milliseconds
 from leaderboards.gallery import Cases
 from leaderboards.page_data import table_data
@@ -61,6 +64,17 @@ def test_pre_trained_rows_are_named_so_and_ranked_apart() -> None:
     assert [(row.key, row.rank) for row in without.rows] == [
         (row.key, row.rank) for row in table.rows[:2]
     ]
+
+
+def test_the_best_picture_of_a_person_is_none_of_a_pre_trained_row(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (table,) = make_tables([record("a", LOW), record("b", HIGH, pretrained="Places2")])
+    blank = np.zeros((8, 8, 3), np.uint8)
+    monkeypatch.setattr(gallery, "_picture", lambda *_: blank)
+    person: Any = SimpleNamespace(sample_id=table.first.samples[0].id)
+    shots = gallery._method_shots(table, Folder(tmp_path), person, 8)
+    assert [shot.best for shot in shots] == [True, False]
 
 
 def test_the_page_ranks_pre_trained_rows_apart_too() -> None:
