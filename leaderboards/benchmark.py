@@ -4,7 +4,7 @@ Unknown keys are refused, so that a typing error never silently runs another com
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -181,7 +181,7 @@ class Benchmark(Strict):
 
     def repeats(self, track: Track, name: str) -> bool:
         """Whether a row of a track is trained with every seed, or with the first one alone."""
-        return self.repeated is None or bool({name, f"{track}.{name}"} & {*self.repeated})
+        return self.repeated is None or _is_among(self.repeated, track, name)
 
     def registered(self, track: Track) -> list[str]:
         """The registered methods behind the rows of a track, each once."""
@@ -247,7 +247,7 @@ class Benchmark(Strict):
         for name in methods:
             self._check_listed(name)
         kept = {
-            track: tuple(n for n in getattr(self.tracks, track) if {n, f"{track}.{n}"} & {*methods})
+            track: tuple(n for n in getattr(self.tracks, track) if _is_among(methods, track, n))
             for track in ("mask", "content")
         }
         full = tuple(
@@ -268,6 +268,11 @@ class Benchmark(Strict):
         mask, content = self.tracks.mask, self.tracks.content
         listed = [*(f"mask.{n}" for n in mask), *(f"content.{n}" for n in content)]
         return [*mask, *content, *listed]
+
+
+def _is_among(names: Collection[str], track: str, name: str) -> bool:
+    """Whether a row is named, by its method or by track and method."""
+    return name in names or f"{track}.{name}" in names
 
 
 BENCHMARKS = Library(

@@ -22,6 +22,7 @@ from hdeocc.whole_person import WholePerson
 from leaderboards.overlay import CORRECT, DIMMED, MISSED, STRENGTH, TOO_MUCH
 from metrics.masks import invisible_iou
 from synth.blend.edges import feather, resize_cutout
+from synth.blend.layer import covered, onto_canvas, paste
 from synth.images import read_mask, read_rgb
 from synth.people.occluders import draw_occluder
 
@@ -77,16 +78,12 @@ def scene(person: Hidden) -> Scene:
     thing = draw_occluder(np.random.default_rng(person.number), DRAWN).rgba
     height = round(person.width * thing.shape[0] / thing.shape[1])
     colours, alpha = resize_cutout(thing, person.width, height)
-    shape = clean.shape[:2]
-    rows = slice(person.top, min(person.top + height, shape[0]))
-    columns = slice(person.left, min(person.left + person.width, shape[1]))
-    inside = slice(0, rows.stop - rows.start), slice(0, columns.stop - columns.start)
-    soft = feather(alpha, coarse=False)[inside][..., None] / 255
-    photo, covered = clean.copy(), np.zeros(shape, bool)
-    mixed = soft * colours[inside] + (1 - soft) * clean[rows, columns]
-    photo[rows, columns] = np.rint(mixed).astype(np.uint8)
-    covered[rows, columns] = alpha[inside] >= 128
-    return Scene(clean, photo, whole, whole & ~covered)
+    rows, columns = clean.shape[:2]
+    size = max(rows, columns)
+    soft = feather(alpha, coarse=False)
+    layer = onto_canvas(colours, soft, person.left, person.top, size, (0, 0, columns, rows))
+    hidden = covered(layer, size)[:rows, :columns]
+    return Scene(clean, paste(clean, layer), whole, whole & ~hidden)
 
 
 def shots(person: Hidden, seen: Scene, found: WholePerson) -> Iterator[np.ndarray]:
