@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from leaderboards.order import Order, orders_of
 from leaderboards.published import beside, wrong_sums
 from leaderboards.rows import Row
 from leaderboards.tables import Table
@@ -129,17 +130,45 @@ def _cell(value: Any) -> Any:
 def to_json(tables: Sequence[Table]) -> str:
     """Tables with everything a plotter needs: numbers, intervals, seeds, bins and samples.
 
-    Beside them what others printed (``published``), and which of their sums are wrong.
+    Beside them the order in which others showed the same systems (``orders``), what others printed
+    (``published``), and which of their sums are wrong.
     """
     figures = beside(tables)
     content = {
         "schema": SCHEMA,
         "tables": [_table(table) for table in tables],
+        "orders": [_order(order) for order in orders_of(tables)],
         "published": figures,
         "wrong_sums": [asdict(wrong) | {"text": str(wrong)} for wrong in wrong_sums(figures)],
     }
     compact = (",", ":")  # half of the size, for the samples are many
     return json.dumps(content, separators=compact, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _order(order: Order) -> Facts:
+    table = order.table
+    pairs = {"same": order.same, "reversed": order.reversed, "open": order.open}
+    return {
+        "track": table.track,
+        "test_fingerprint": table.first.data.test_fingerprint,
+        "protocol": table.first.protocol.model_dump(mode="json"),
+        "metric": table.headline,
+        "systems": [
+            {
+                "item": one.shown.item,
+                "place": one.place,
+                "ours": one.ours,
+                "key": one.row.key,
+                "value": one.value,
+                "source": one.shown.source,
+                "note": one.shown.note,
+            }
+            for one in order.placed
+        ],
+        "pairs": {
+            name: [[a.shown.item, b.shown.item] for a, b in of] for name, of in pairs.items()
+        },
+    }
 
 
 def _table(table: Table) -> Facts:

@@ -14,6 +14,8 @@ from leaderboards.formats import (
     number,
     people,
 )
+from leaderboards.order import TITLE as ORDER_TITLE
+from leaderboards.order import Order, orders_of
 from leaderboards.published import REST, TITLE, UNKNOWN, WORDS, beside, wrong_sums
 from leaderboards.records import Total
 from leaderboards.rows import Row
@@ -26,12 +28,29 @@ from metrics.protocol import MetricSpec
 def to_markdown(tables: Sequence[Table], *, intervals: bool = True) -> str:
     """All tables with their headings, each with its data, protocol, bins, parts and footnotes.
 
-    Figures printed by others stand apart, at the end. ``intervals``: print the 95 % interval below
-    every number.
+    Orders and figures shown by others stand apart, at the end. ``intervals``: print the 95 %
+    interval below every number.
     """
     sections = [_section(table, intervals) for table in tables]
+    sections += [order_section(order) for order in orders_of(tables)]
     printed = printed_elsewhere(tables)
     return "\n\n".join([*sections, *([printed] if printed else [])]) + "\n"
+
+
+def order_section(order: Order) -> str:
+    """A table's rows in the order of a paper that shows no figures."""
+    table, spec = order.table, order.table.spec(order.table.headline)
+    heads = ["paper", "ours", "system", "our row", _head(spec)]
+    lines = [
+        [
+            *(str(one.place), str(one.ours), escaped(one.shown.item)),
+            *(escaped(table.label(one.row.record)), number(one.value, spec)),
+        ]
+        for one in order.placed
+    ]
+    about = f"{order.words} {order}"
+    title = f"## {ORDER_TITLE}: {TRACK_TITLES[table.track].lower()}, {table.first.protocol}"
+    return "\n\n".join([title, about, aligned(heads, lines, {2, 3})])
 
 
 def printed_elsewhere(tables: Sequence[Table]) -> str:

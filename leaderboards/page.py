@@ -17,6 +17,8 @@ from leaderboards.folder import Folder
 from leaderboards.formats import ONE_PERSON, arrow, costs, ends, footnotes, number, people
 from leaderboards.gallery import EXTREMES, Cases
 from leaderboards.needs import missing, recipes_of
+from leaderboards.order import TITLE as ORDER_TITLE
+from leaderboards.order import orders_of
 from leaderboards.page_data import row_keys, table_data
 from leaderboards.page_pictures import Pictures, draw_pictures
 from leaderboards.page_words import (
@@ -119,6 +121,7 @@ def _page(sections: Sequence[_Section], pictures: Pictures) -> str:
     )
     environment.globals |= {
         "arrow": arrow,
+        "number": number,
         "cell": _cell,
         "costs": _costs,
         "words_of": words_of,
@@ -126,6 +129,7 @@ def _page(sections: Sequence[_Section], pictures: Pictures) -> str:
         "inputs": INPUT_WORDS,
         "unknown": UNKNOWN,
         "published_words": {"title": TITLE, "before": WORDS, "after": REST},
+        "order_title": ORDER_TITLE,
         "one_person": ONE_PERSON,
     }
     figures = beside([section.table for section in sections])
@@ -137,6 +141,7 @@ def _page(sections: Sequence[_Section], pictures: Pictures) -> str:
         pictures=pictures,
         facts=_facts(sections),
         legend=legend([spec for section in sections for spec in section.table.specs]),
+        orders=orders_of([section.table for section in sections]),
         published=figures,
         wrong_sums=wrong_sums(figures),
     )
