@@ -90,6 +90,9 @@ class MiGan(ContentFloor):
         # The same size back where nothing was enlarged: a copy.
         return cv2.resize(painted, (width, height), interpolation=cv2.INTER_AREA)
 
+    def outside_weights(self) -> dict[str, str]:
+        return {WEIGHTS: weights.sha256(WEIGHTS)}
+
     def parameters_used(self) -> int:
         return 5_893_144  # weights and biases; not the fixed filters and noise
 

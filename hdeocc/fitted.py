@@ -41,7 +41,7 @@ class Fitted:
         name: of the row, such as "two-stage" or that of a variant.
         key: digest of everything its weights depend on.
         seconds: how long fitting took; None for methods that learn nothing.
-        weights: SHA-256 of the weight files, by name.
+        weights: SHA-256 of the weight files, by name, and of those it uses from elsewhere.
         seed, budget: what it was fitted with; None for methods that learn nothing.
     """
 
@@ -86,6 +86,8 @@ def describe(
     settings, _ = kind.settings(method.preset, method.options)
     if settings is not None:
         about["settings"] = dataclasses.asdict(settings)
+    if outside := method.outside_weights():
+        about["outside_weights"] = outside
     if method.learned:
         about |= {
             "budget": dataclasses.asdict(budget),
@@ -198,6 +200,7 @@ def restored(method: Method, folder: Path) -> Fitted:
     budget = about.get("budget")
     seed = budget.get("seed", 0) if isinstance(budget, dict) else 0
     seconds = _number(about.get("seconds"))
+    weights |= method.outside_weights()
     return Fitted(method, name, str(about["key"]), seconds, weights, seed, budget)
 
 
@@ -211,7 +214,9 @@ def unfitted(key: str, preset: Preset) -> Fitted:
     method = method_class(track, name)(preset)
     if method.learned:
         raise InputError(f"{key}: has to be fitted first; give the folder of a fitted one")
-    return Fitted(method, name, digest({"method": key, "preset": preset}), None, {})
+    outside = method.outside_weights()
+    made_by = {"method": key, "preset": preset} | ({"outside_weights": outside} if outside else {})
+    return Fitted(method, name, digest(made_by), None, outside)
 
 
 def make_fabric(

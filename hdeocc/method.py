@@ -156,6 +156,10 @@ class Method(ABC):
         """What :meth:`predict` and :meth:`predict_parsing` give; in one pass where one can."""
         return self.predict(batch), self.predict_parsing(batch)
 
+    def outside_weights(self) -> dict[str, str]:
+        """Digests by name of weights that no fit makes and no folder holds, of `hdeocc weights`."""
+        return {}
+
     def save(self, folder: Path) -> None:
         """Write what :meth:`load` needs into ``folder``; nothing for methods without weights."""
         return

@@ -12,8 +12,18 @@ from hypothesis import strategies as st
 
 from baselines import mi_gan
 from baselines.arrays import from_masks, from_pictures, to_pictures
-from baselines.mi_gan import REACH, SIDE, MiGan, enlarged, from_outside, run_graph, widened
+from baselines.mi_gan import (
+    REACH,
+    SIDE,
+    WEIGHTS,
+    MiGan,
+    enlarged,
+    from_outside,
+    run_graph,
+    widened,
+)
 from hdeocc.batch import Batch
+from hdeocc.fitted import unfitted
 from metrics import weights
 from synth.errors import InputError
 from tests.conformance import ContentConformance
@@ -204,6 +214,8 @@ class TestWhatIsMissing:
 
 def test_it_is_marked_as_pre_trained_and_learns_nothing() -> None:
     assert MiGan.pretrained == "Places2" and not MiGan.learned
+    made_by = unfitted("content.mi-gan", "small")
+    assert made_by.weights == {WEIGHTS: weights.sha256(WEIGHTS)}, "a record names its graph"
 
 
 def test_from_outside_takes_the_nearest_pixel() -> None:

@@ -54,6 +54,20 @@ def test_it_is_known_by_what_it_depends_on(tmp_path: Path) -> None:
     assert not (tmp_path / "work" / "seconds.json").exists()
 
 
+def test_weights_from_elsewhere_are_named_and_part_of_what_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = digest(fit(tmp_path / "without"))
+    monkeypatch.setattr(Tiny, "outside_weights", lambda _: {"graph": "a" * 64})
+    about = fit(tmp_path / "with")
+    assert digest(about) != before
+    loaded = load_fitted(tmp_path / "with")
+    files = file_digests(tmp_path / "with")
+    assert files and loaded.weights == files | {"graph": "a" * 64}
+    monkeypatch.setattr(Tiny, "outside_weights", lambda _: {"graph": "b" * 64})
+    assert digest(fit(tmp_path / "other")) not in (before, digest(about))
+
+
 def test_weights_do_not_outlive_what_a_preset_meant(monkeypatch: pytest.MonkeyPatch) -> None:
     """A later version may give a preset other settings; what an earlier one trained is not its."""
 
