@@ -71,7 +71,7 @@ def deocclude(
     pair = load_pair(model)
     detector = _detector(segmenter, score, where, bool(masks), bool(boxes))
     people = _visible(image, photo, masks, boxes, detector)
-    deoccluder = Deoccluder(pair.mask.method, pair.content.method, where)
+    deoccluder = Deoccluder.from_pair(pair, where)
     _write(target, facts_of_run(photo, image.shape, pair), image, people, deoccluder)
     click.echo(one_line(f"Result: {out or target.name}"))
 

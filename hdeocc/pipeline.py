@@ -16,9 +16,10 @@ from torch import Tensor
 from hdeocc import crops
 from hdeocc.batch import Batch
 from hdeocc.crops import Square
+from hdeocc.fast import for_inference
 from hdeocc.learned import Learned
 from hdeocc.method import Method, Preset
-from hdeocc.model_folder import load_pair
+from hdeocc.model_folder import Pair, load_pair
 from hdeocc.whole_person import WholePerson
 from synth.errors import InputError
 from synth.sources.crop import fill_labels
@@ -58,7 +59,7 @@ class Deoccluder:
     def from_pretrained(
         cls, where: str | Path | None = None, device: torch.device | str | None = None
     ) -> "Deoccluder":
-        """Both stages of a trained model; see ``hdeocc.model_folder`` for what a model is.
+        """Both stages of a trained model, made fast; see ``hdeocc.model_folder`` for what it is.
 
         Args:
             where: a folder, or "owner/name" on the Hugging Face hub; None is the built-in model.
@@ -67,7 +68,14 @@ class Deoccluder:
         Raises:
             InputError: no such model, or one that is damaged or does not fit.
         """
-        pair = load_pair(where)
+        return cls.from_pair(load_pair(where), device)
+
+    @classmethod
+    def from_pair(cls, pair: Pair, device: torch.device | str | None = None) -> "Deoccluder":
+        """Both stages of a loaded model, which are made fast: they can be trained no more."""
+        for method in (pair.mask.method, pair.content.method):
+            if isinstance(method, Learned):
+                method.nets.generator = for_inference(method.nets.generator)
         return cls(pair.mask.method, pair.content.method, device)
 
     def __call__(self, photo: np.ndarray, modal: np.ndarray) -> WholePerson:

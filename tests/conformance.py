@@ -28,6 +28,7 @@ from torch import Tensor
 from hdeocc import train as loop
 from hdeocc.augment import NO_AUGMENTATION
 from hdeocc.batch import INPUTS, Batch, UndeclaredInput, collate
+from hdeocc.fast import for_inference
 from hdeocc.learned import Adversarial, Learned
 from hdeocc.method import Budget, FitData, Method
 from hdeocc.precision import Precision
@@ -164,6 +165,8 @@ class LearnedConformance(MethodConformance):
     learn_lr: ClassVar[float] = 2e-3
     # What training must achieve on four samples: share of the error before it that may be left.
     learn_left: ClassVar[float] = 0.5
+    # Whether its network computes in float64 when its weights and the batch are.
+    takes_float64: ClassVar[bool] = True
 
     def prepared(self, samples: list[Sample]) -> Learned:
         """A new method that is ready for its first step."""
@@ -229,6 +232,17 @@ class LearnedConformance(MethodConformance):
         assert losses["bf16-mixed"] != losses["32-true"]
         assert losses["bf16-mixed"] == pytest.approx(losses["32-true"], rel=0.1, abs=1e-3)
 
+    def test_made_fast_it_predicts_the_same(self, fitted: Method, batch: Batch) -> None:
+        """In float64 where it can: noise on every weight makes the rounding of float32 large."""
+        fast = shaken(fitted)
+        assert isinstance(fast, Learned)
+        if self.takes_float64:
+            fast.nets.double()
+            batch = widened(batch)
+        before = predict(fast, batch)
+        fast.nets.generator = for_inference(fast.nets.generator)
+        assert_close(before, predict(fast, batch), 1e-6 if self.takes_float64 else 1e-3)
+
     def test_it_learns_four_samples(self, samples: list[Sample], batch: Batch) -> None:
         before = error(self.prepared(samples), batch)
         method = self.make()
@@ -262,6 +276,12 @@ def predict(method: Method, batch: Batch) -> Tensor:
 def part(batch: Batch, start: int, stop: int) -> Batch:
     """Samples ``start`` to ``stop`` of a batch."""
     return Batch(batch.ids[start:stop], {k: v[start:stop] for k, v in batch.fields.items()})
+
+
+def widened(batch: Batch) -> Batch:
+    """The batch in float64."""
+    fields = {k: v.double() if v.is_floating_point() else v for k, v in batch.fields.items()}
+    return Batch(batch.ids, fields)
 
 
 def hole_of(batch: Batch) -> Tensor:

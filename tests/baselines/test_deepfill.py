@@ -442,9 +442,11 @@ def test_the_optimiser_is_the_originals() -> None:
 
 class TestDeepFill(LearnedConformance, ContentConformance):
     method = DeepFill
+    takes_float64 = False
     learn_steps = 40
 
 
 class TestDeepFillAmodal(LearnedConformance, ContentConformance):
     method = DeepFillAmodal
+    takes_float64 = False
     learn_steps = 40

@@ -41,6 +41,7 @@ def fitted_before() -> dict[str, Method]:
 
 class TestFlowMask(LearnedConformance):
     method = FlowMask
+    takes_float64 = False
     learn_steps = 150
     learn_lr = 4e-3
 

@@ -29,6 +29,7 @@ TINY = LamaConfig(width=4, blocks=1, discriminator=4)
 
 class TestLama(LearnedConformance, ContentConformance):
     method = Lama
+    takes_float64 = False
     learn_steps: ClassVar[int] = 60
 
     def upstream(self) -> dict[str, Method]:

@@ -41,6 +41,7 @@ LOSSES = {"loss_objectness", "loss_rpn_box_reg", "loss_classifier", "loss_box_re
 
 class TestMaskRCNNMask(LearnedConformance):
     method = MaskRCNNMask
+    takes_float64 = False
 
 
 @pytest.fixture
