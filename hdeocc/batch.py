@@ -55,6 +55,11 @@ class Batch:
         """The same batch with some fields exchanged or added."""
         return Batch(self.ids, self.fields | fields)
 
+    def part(self, chosen: Tensor) -> "Batch":
+        """The samples where ``chosen`` (B,) bool is true, in their order."""
+        ids = [one for one, wanted in zip(self.ids, chosen.tolist(), strict=True) if wanted]
+        return Batch(ids, {k: v[chosen.to(v.device)] for k, v in self.fields.items()})
+
     def to(self, device: torch.device | str) -> "Batch":
         """The same batch on another device, pictures in channels-last memory."""
         return Batch(self.ids, {k: _moved(v, device) for k, v in self.fields.items()})

@@ -103,21 +103,30 @@ class ContentNets(Adversarial):
         if not self.predicted_masks:
             return batch.replace(wrong=torch.zeros_like(batch.amodal, dtype=torch.bool))
         draw = torch.rand(len(batch), device=batch.image.device) < self.predicted_masks
-        use = draw[:, None, None, None]
-        modal, amodal = cast(GuidedRecovery, self.generator).predicted_masks(batch)
+        modal, amodal = batch.modal, batch.amodal
+        if bool(draw.any()):
+            guided = cast(GuidedRecovery, self.generator)
+            found = guided.predicted_masks(batch.part(draw))
+            modal, amodal = (
+                _exchanged(mask, draw, by) for mask, by in zip((modal, amodal), found, strict=True)
+            )
         return batch.replace(
-            modal=torch.where(use, modal, batch.modal),
-            amodal=torch.where(use, amodal, batch.amodal),
+            modal=modal,
+            amodal=amodal,
             has_parsing=batch.has_parsing & ~draw,
-            wrong=use & (amodal >= 0.5) & (batch.amodal < 0.5),
+            wrong=(amodal >= 0.5) & (batch.amodal < 0.5),
         )
 
     def guidance(self, batch: Batch) -> Tensor:
         """Parsing (B, 20, H, W) for a training step, true or predicted by a draw per sample."""
-        predicted = cast(GuidedRecovery, self.generator).predicted_parsing(batch, batch.amodal)
-        draw = torch.rand(len(batch), device=predicted.device) < self.true_parsing
-        use_truth = (draw & batch.has_parsing)[:, None, None, None]
-        return torch.where(use_truth, one_hot(batch.parsing), predicted)
+        draw = torch.rand(len(batch), device=batch.image.device) < self.true_parsing
+        unknown = ~(draw & batch.has_parsing)
+        parsing = one_hot(batch.parsing)
+        if bool(unknown.any()):
+            some = batch.part(unknown)
+            guided = cast(GuidedRecovery, self.generator)
+            parsing[unknown] = guided.predicted_parsing(some, some.amodal)
+        return parsing
 
     def generator_step(self, batch: Batch) -> tuple[Terms, Terms]:
         batch = self.with_masks(batch)
@@ -168,6 +177,13 @@ class ContentNets(Adversarial):
         real = self.discriminator(made["target"][known], amodal, hole)
         fake = self.discriminator(made["comp"][known], amodal, hole)
         return {"discriminator": losses.discriminator_loss(real, fake) * weight}
+
+
+def _exchanged(masks: Tensor, which: Tensor, by: Tensor) -> Tensor:
+    """The masks of a batch, those of some samples exchanged."""
+    masks = masks.clone()
+    masks[which] = by.to(masks.dtype)
+    return masks
 
 
 def _of_all_processes(hole: Tensor) -> Tensor:

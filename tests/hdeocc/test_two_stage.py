@@ -148,6 +148,32 @@ def test_a_share_of_the_samples_gets_predicted_masks() -> None:
     assert float(changed.float().mean()) == pytest.approx(0.5, abs=0.1)
 
 
+def test_each_sample_has_predicted_masks_and_parsing_or_true_ones() -> None:
+    """Stage 1 is asked for some samples only; each gets what is its own."""
+    nets, batch = predicted(1.0)
+    nets.true_parsing = 0.0
+    wholly = nets.with_masks(batch)
+    guesses = nets.guidance(wholly)
+    nets.predicted_masks = nets.true_parsing = 0.5
+    seen_masks, seen_parsings = set(), set()
+    for seed in range(20):
+        torch.manual_seed(seed)
+        mixed = nets.with_masks(batch)
+        parsing = nets.guidance(mixed)
+        for i in range(len(batch)):
+            predicted_one = torch.equal(mixed.modal[i], wholly.modal[i])
+            of = wholly if predicted_one else batch.replace(wrong=torch.zeros_like(wholly.wrong))
+            for name in ("modal", "amodal", "wrong"):
+                assert torch.equal(mixed.fields[name][i], of.fields[name][i])
+            true_one = torch.equal(parsing[i], one_hot(batch.parsing)[i])
+            assert not (predicted_one and true_one), "the true parsing does not fit"
+            if predicted_one:
+                torch.testing.assert_close(parsing[i], guesses[i])
+            seen_masks.add(predicted_one)
+            seen_parsings.add(true_one)
+    assert seen_masks == seen_parsings == {False, True}
+
+
 def losses_with(batch: Batch) -> dict[str, float]:
     nets = predicted(1.0)[0].train()
     torch.manual_seed(0)
