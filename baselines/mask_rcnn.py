@@ -8,6 +8,11 @@ whose mask (at 0.5) has the best IoU with the initial mask is taken, the one wit
 where none touches it; its soft mask is pasted into an empty frame, so that a half is the outline.
 Nothing found is an empty prediction, which ``MaskRCNNMask.not_found`` counts.
 
+Masks go into boxes and out of them by one rule, in which a pixel is an area from edge to edge.
+torchvision samples the masks to learn with pixels for points, and pastes into boxes of whole
+pixels: of a true mask that goes in and out of 28x28 places, people of 64 pixels keep an IoU of
+0.86, and 0.92 at 128 pixels. By the one rule they keep 0.99 and 0.98.
+
 As nothing is pre-trained, the ResNet has group norm in place of frozen batch norm, and so have the
 pyramid and the mask head. Pictures are never resized: the anchors are scaled instead, from a
 sixteenth of the picture's side to the whole of it. The smaller presets leave out the max-pool
@@ -28,6 +33,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from baselines.deeplab import trunk
+from baselines.segan_boxes import Boxes, paste
 from hdeocc.batch import Batch
 from hdeocc.detector import operators_work
 from hdeocc.learned import Adversarial, Learned, Terms
@@ -208,7 +214,10 @@ class _AsTheyAre(GeneralizedRCNNTransform):
         return F.pad(image, (0, right, 0, bottom)), target
 
     def postprocess(self, result: Any, image_shapes: Any, original_image_sizes: Any) -> Any:
-        return super().postprocess(result, original_image_sizes, original_image_sizes)
+        if not self.training:
+            for found, size in zip(result, original_image_sizes, strict=True):
+                found["masks"] = pasted(found["masks"], found["boxes"], size)
+        return result
 
 
 def group_norm(channels: int, groups: int) -> nn.GroupNorm:
@@ -264,6 +273,38 @@ def target_of(whole: Tensor) -> dict[str, Tensor]:
     return {"boxes": corners.float(), "labels": rows.new_ones(len(corners)), "masks": masks}
 
 
+def pasted(masks: Tensor, corners: Tensor, size: tuple[int, int]) -> Tensor:
+    """Soft masks (N, 1, S, S) of boxes (N, 4) in pixels, in empty pictures (N, 1, H, W)."""
+    height, width = size
+    if not len(masks):
+        return masks.new_zeros(0, 1, height, width)
+    left, top, right, bottom = corners.unbind(1)
+    rows, columns = torch.stack([top, bottom], 1), torch.stack([left, right], 1)
+    return paste(masks, Boxes(rows / height, columns / width), height, width)
+
+
+def mask_targets(masks: Tensor, corners: Tensor, side: int) -> Tensor:
+    """What boxes (N, 4) hold of a picture's one mask (1, H, W): (N, side, side) in [0, 1].
+
+    roi_align has a pixel's centre at its number, half a pixel from where its box has it.
+    """
+    rois = torch.cat([corners.new_zeros(len(corners), 1), corners - 0.5], dim=1)
+    found: Tensor = roi_heads.roi_align(masks[None].float(), rois, (side, side), 1.0)
+    return found[:, 0]
+
+
+def mask_loss(logits: Tensor, corners: list[Tensor], masks: list[Tensor]) -> Tensor:
+    """Mean binary cross-entropy of logits (N, S, S) of the boxes of all pictures together.
+
+    corners and masks: by picture, (n, 4) and (1, H, W), the latter (0, H, W) where n is 0.
+    """
+    if not len(logits):
+        return logits.sum() * 0
+    side = logits.shape[-1]
+    each = [mask_targets(m, c, side) for m, c in zip(masks, corners, strict=True) if len(c)]
+    return F.binary_cross_entropy_with_logits(logits, torch.cat(each))
+
+
 def best_match(masks: Tensor, initial: Tensor) -> Tensor:
     """Of soft masks (N, 1, H, W), N > 0, the one with the best IoU to ``initial`` (1, H, W) at 0.5.
 
@@ -281,9 +322,26 @@ class MaskRCNNNets(Adversarial):
         super().__init__(mask_rcnn(config))
 
     def generator_step(self, batch: Batch) -> tuple[Terms, Terms]:
-        """torchvision's five losses: of anchors and of proposals (class, box), and of masks."""
+        """torchvision's losses of anchors and of proposals (class, box); ours of masks."""
         targets = [target_of(whole[0] >= 0.5) for whole in batch.amodal]
-        return dict(self.generator(list(batch.image), targets)), {}
+        heads: Any = self.generator.roi_heads
+        kept: dict[str, Any] = {}
+        hooks = [
+            heads.mask_roi_pool.register_forward_hook(
+                lambda _, given, out: kept.update(corners=given[1])
+            ),
+            heads.mask_predictor.register_forward_hook(
+                lambda _, given, out: kept.update(logits=out[:, 1])
+            ),
+        ]
+        try:
+            losses = dict(self.generator(list(batch.image), targets))
+        finally:
+            for hook in hooks:
+                hook.remove()
+        masks = [target["masks"] for target in targets]
+        losses["loss_mask"] = mask_loss(kept["logits"], kept["corners"], masks)
+        return losses, {}
 
 
 class MaskRCNNMask(Learned):

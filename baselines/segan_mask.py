@@ -13,6 +13,10 @@ strides are left out, which costs no parameter: 26 cells a side at 128 and 256 p
 grown box thus has six cells or more where it spans a quarter of the frame (3/7 at 64 pixels); a
 smaller one repeats cells, as every RoI pooling does.
 
+The side of the mask is no width, and is not made smaller with the network: people of 128 pixels who
+go in and out of 28 places a side keep an IoU of 0.91, of 58 one of 0.96. What is hidden outside the
+grown box stays lost, as in the original.
+
 Other departures: no pre-trained weights; trained by the loop of all methods instead of SGD with
 batch 1; without the texture network's gradient, which the original adds when both stand.
 """
@@ -79,8 +83,8 @@ class SeganMaskConfig:
 
 
 SEGAN_MASK_PRESETS: dict[Preset, SeganMaskConfig] = {
-    "quick": SeganMaskConfig(width=8, side=16, stride=4, pool=3),
-    "small": SeganMaskConfig(width=16, side=28, stride=4),
+    "quick": SeganMaskConfig(width=8, side=28, stride=4, pool=3),
+    "small": SeganMaskConfig(width=16, stride=4),
     "full": SeganMaskConfig(),
 }
 

@@ -49,7 +49,7 @@ def test_the_full_network_has_the_originals_size() -> None:
 
 
 @pytest.mark.parametrize(
-    ("preset", "features", "head"), [("quick", 177_104, 590_080), ("small", 702_880, 3_613_456)]
+    ("preset", "features", "head"), [("quick", 177_104, 1_807_120), ("small", 702_880, 15_504_676)]
 )
 def test_small_and_quick_are_narrower(preset: Preset, features: int, head: int) -> None:
     """The head has (6 * 6 * 8 * width + 1) * side ** 2."""
