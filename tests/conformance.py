@@ -32,6 +32,9 @@ from hdeocc.fast import for_inference
 from hdeocc.learned import Adversarial, Learned
 from hdeocc.method import Budget, FitData, Method
 from hdeocc.precision import Precision
+from synth.live import Live
+from synth.plan import open_plan
+from synth.recipe import load_recipe
 from synth.sample import Sample
 from tests.fakes import make_samples
 
@@ -165,6 +168,12 @@ class LearnedConformance(MethodConformance):
     learn_lr: ClassVar[float] = 2e-3
     # What training must achieve on four samples: share of the error before it that may be left.
     learn_left: ClassVar[float] = 0.5
+    # Eight people of photos by heart: most steps, learning rate, pixels, and what must be reached,
+    # mean IoU or decibels in the holes; less than this only where its own frame can say no more.
+    heart_steps: ClassVar[int] = 400
+    heart_lr: ClassVar[float] = 2e-3
+    heart_size: ClassVar[int] = 64
+    heart_score: ClassVar[float | None] = None
     # Whether its network computes in float64 when its weights and the batch are.
     takes_float64: ClassVar[bool] = True
 
@@ -251,6 +260,22 @@ class LearnedConformance(MethodConformance):
         loop.train(method, self.data(samples), budget, cpu_fabric(), NO_AUGMENTATION)
         assert error(method, batch) < self.learn_left * before
 
+    def heart_upstream(self, people: list[Sample]) -> dict[str, Method]:
+        """What it builds on while it learns people by heart."""
+        return self.upstream()
+
+    @pytest.mark.slow
+    def test_it_learns_eight_people_by_heart(self, real_data: Path) -> None:
+        """``make by-heart``: a minute or two each, for what no test of few steps can tell."""
+        people = eight_people(real_data, self.heart_size)
+        method = self.make()
+        learn_by_heart(method, people, self.heart_steps, self.heart_lr, self.heart_upstream(people))
+        batch = collate(people)
+        if method.track == "mask":
+            assert 1 - error(method, batch) >= (self.heart_score or 0.95)
+        else:
+            assert decibels(method, batch) >= (self.heart_score or 26)
+
     def test_a_killed_fit_goes_on_to_the_same_prediction(
         self,
         fitted: Method,
@@ -298,6 +323,39 @@ def error(method: Method, batch: Batch) -> float:
     found, truth = prediction > 0.5, batch.amodal > 0.5
     common = (found & truth).sum(dim=(1, 2, 3)) / (found | truth).sum(dim=(1, 2, 3))
     return float(1 - common.mean())
+
+
+def decibels(method: Method, batch: Batch) -> float:
+    """PSNR inside the holes, the mean of the samples."""
+    squares = (predict(method, batch) - batch.clean).square().mean(dim=1, keepdim=True)
+    holes = zip(squares, hole_of(batch), strict=True)
+    return float(-10 * torch.stack([one[hole].mean() for one, hole in holes]).log10().mean())
+
+
+def eight_people(real_data: Path, size: int) -> list[Sample]:
+    """Eight people of photos behind objects, the first of a training split."""
+    recipe = load_recipe("photos-64").model_copy(update={"size": size})
+    stream = Live(open_plan(recipe, real_data), "train", 64)
+    found: dict[str, Sample] = {}
+    for sample in stream:
+        found.setdefault(sample.person_id, sample)
+        if len(found) == 8:
+            break
+    return list(found.values())
+
+
+def learn_by_heart(
+    method: Method,
+    people: list[Sample],
+    steps: int,
+    lr: float = 2e-3,
+    upstream: dict[str, Method] | None = None,
+) -> None:
+    """Train on the same people in every step, as they are."""
+    assert isinstance(method, Learned)
+    data = FitData(people, people[:1], None, upstream or {})
+    budget = Budget(len(people) * steps, batch=len(people), lr=lr, ema=0.98)
+    loop.train(method, data, budget, cpu_fabric(), NO_AUGMENTATION)
 
 
 def shaken(method: Method) -> Method:
