@@ -131,6 +131,7 @@ class TwoStageMask(Learned):
     title: ClassVar[str] = "Two-stage (ours)"
     consumes: ClassVar[frozenset[str]] = frozenset({"image", "initial"})
     presets: ClassVar[Mapping[Preset, MaskPreset]] = MASK_PRESETS
+    discriminator_betas: ClassVar[tuple[float, float]] = (0.5, 0.9)  # of the released code
 
     def __init__(self, preset: Preset = "quick", sizes: MaskPreset | None = None) -> None:
         super().__init__(preset)

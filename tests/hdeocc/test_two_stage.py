@@ -41,6 +41,14 @@ class TestTwoStageContent(LearnedConformance, ContentConformance):
         return {STAGE_1: TwoStageMask("quick")}
 
 
+def test_discriminators_are_trained_as_the_released_code_does() -> None:
+    assert TwoStageMask.discriminator_betas == (0.5, 0.9)
+    assert (TwoStageContent.discriminator_lr, TwoStageContent.discriminator_betas) == (
+        0.1,
+        (0.0, 0.9),
+    )
+
+
 def test_the_parsing_fills_the_mask_and_nothing_else() -> None:
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(2, 20, 16, 16, generator=generator)
