@@ -385,4 +385,6 @@ def test_the_optimiser_is_the_originals() -> None:
 
 class TestAOTGAN(LearnedConformance, ContentConformance):
     method = AOTGAN
+    heart_steps = 800
+    heart_lr = 3e-3
     learn_steps = 60

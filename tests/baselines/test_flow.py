@@ -41,6 +41,8 @@ def fitted_before() -> dict[str, Method]:
 
 class TestFlowMask(LearnedConformance):
     method = FlowMask
+    heart_steps = 900
+    heart_lr = 4e-3
     takes_float64 = False
     learn_steps = 150
     learn_lr = 4e-3

@@ -22,7 +22,7 @@ from baselines.segan_mask import (
     resnet18_features,
 )
 from hdeocc.batch import Batch, collate
-from hdeocc.method import Preset
+from hdeocc.method import Method, Preset
 from tests.baselines.nets import parameters
 from tests.conformance import LearnedConformance
 from tests.fakes import make_samples
@@ -32,6 +32,16 @@ TINY = SeganMaskConfig(width=4, side=8, stride=4, pool=1)
 
 class TestSeganMask(LearnedConformance):
     method = SeganMask
+
+    def heart_method(self) -> Method:
+        """All that is hidden in the box, at the original's 58 places: else its frame says no more.
+
+        As it stands it ends with an IoU of 0.91, and with the 28 places of ``quick`` 0.86, which is
+        what true masks keep that go through these frames.
+        """
+        torch.manual_seed(0)
+        sizes = replace(SEGAN_MASK_PRESETS["quick"], side=58, grow=1.0, jitter=0.0)
+        return SeganMask("quick", sizes)
 
 
 @pytest.fixture
