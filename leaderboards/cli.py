@@ -84,6 +84,7 @@ def list_benchmarks() -> None:
     help="Folder of the photos [default: $HDEOCC_DATA, else ../shared/data].",
 )
 @click.option("--methods", help="Only these, by name, with commas: telea,mask.pix2pix")
+@click.option("--seeds", help="Only these of the benchmark's seeds, with commas: 1,2")
 @click.option("--on", "recipe", help="The same rows on another recipe, such as photos-small.")
 @rerun_option
 @workers_option
@@ -92,6 +93,7 @@ def run(
     out: Path,
     data: Path | None,
     methods: str | None,
+    seeds: str | None,
     recipe: str | None,
     rerun: "Rerun",
     workers: int | None,
@@ -105,6 +107,7 @@ def run(
     Examples:
       hdeocc bench run people-quick --out out/people
       hdeocc bench run people-quick --out out/people --methods telea,telea-person
+      hdeocc bench run photos-64 --out out/photos --methods unet,two-stage --seeds 1,2
       hdeocc bench run my-benchmark.toml --out out/mine --rerun always
       hdeocc bench run paper-masks --out out/masks --data ~/ahp
       hdeocc bench run paper-masks --out out/masks --on photos-small --data ~/photos
@@ -113,14 +116,20 @@ def run(
     from leaderboards.benchmark import load_benchmark
     from leaderboards.speed import is_speed
 
+    given: dict[str, object] = {
+        "--data": data,
+        "--methods": methods,
+        "--seeds": seeds,
+        "--on": recipe,
+    }
     if is_speed(benchmark):
-        _time(benchmark, out, {"--data": data, "--methods": methods, "--on": recipe})
+        _time(benchmark, out, given)
         return
-    given = (("--data", data), ("--methods", methods), ("--on", recipe))
     command = f"hdeocc bench run {_quoted(benchmark)} --out {_quoted(out)}"
-    command += "".join(f" {option} {_quoted(value)}" for option, value in given if value)
+    command += "".join(f" {option} {_quoted(value)}" for option, value in given.items() if value)
     loaded = load_benchmark(benchmark)
-    _run(_moved(loaded, recipe), out, data, _listed(methods), rerun, workers, command)
+    wanted = _listed(methods), _numbers(seeds)
+    _run(_moved(loaded, recipe), out, data, *wanted, rerun, workers, command)
 
 
 def _quoted(value: object) -> str:
@@ -140,6 +149,16 @@ def _moved(benchmark: "Benchmark", recipe: str | None) -> "Benchmark":
 
 def _listed(methods: str | None) -> list[str] | None:
     return None if methods is None else [m.strip() for m in methods.split(",") if m.strip()]
+
+
+def _numbers(seeds: str | None) -> list[int] | None:
+    from synth.errors import InputError
+
+    listed = _listed(seeds)
+    try:
+        return None if listed is None else [int(seed) for seed in listed]
+    except ValueError:
+        raise InputError(f"--seeds {seeds}: are no numbers; give them with commas: 1,2") from None
 
 
 def _time(benchmark: str, out: Path, options: dict[str, object]) -> None:
@@ -201,7 +220,7 @@ def time_rows(out: Path) -> None:
 @rerun_option
 @workers_option
 def resume(out: Path, rerun: "Rerun", workers: int | None) -> None:
-    """Go on with a run that was stopped, with the same benchmark, methods and photos.
+    """Go on with a run that was stopped, with the same benchmark, rows and photos.
 
     \b
     Example:
@@ -211,8 +230,9 @@ def resume(out: Path, rerun: "Rerun", workers: int | None) -> None:
 
     claim = read_claim(out)
     methods = None if claim.methods is None else list(claim.methods)
+    seeds = None if claim.seeds is None else list(claim.seeds)
     command = f"hdeocc bench resume {_quoted(out)}"
-    _run(claim.benchmark, out, claim.data, methods, rerun, workers, command)
+    _run(claim.benchmark, out, claim.data, methods, seeds, rerun, workers, command)
 
 
 @click.command(context_settings=WIDE)
@@ -239,7 +259,7 @@ def quickstart(out: Path, workers: int | None) -> None:
     # Its first user may have a processor that draws a pixel differently; only results that are
     # compared with ours have to be of the very same pixels.
     benchmark = load_benchmark("people-quick").model_copy(update={"fingerprint": None})
-    _run(benchmark, out, None, None, "only-missing", workers, command)
+    _run(benchmark, out, None, None, None, "only-missing", workers, command)
     seconds = round(time.monotonic() - started)
     click.echo(f"Total time: {seconds // 60} min {seconds % 60} s")
 
@@ -249,6 +269,7 @@ def _run(
     out: Path,
     data: Path | None,
     methods: list[str] | None,
+    seeds: list[int] | None,
     rerun: "Rerun",
     workers: int | None,
     command: str,
@@ -256,7 +277,9 @@ def _run(
     with _interruptible(command):
         from leaderboards.run import run_benchmark
 
-        records = run_benchmark(benchmark, out, data, rerun, methods, workers=workers or _workers())
+        records = run_benchmark(
+            benchmark, out, data, rerun, methods, workers=workers or _workers(), seeds=seeds
+        )
         print_tables(records)
     click.echo(f"Page: {(out / 'leaderboard.html').resolve()}")
 

@@ -18,6 +18,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from hdeocc.folders import take_place
 from leaderboards.benchmark import Benchmark
@@ -27,6 +28,8 @@ from synth.errors import InputError
 MARKER = "bench.json"
 PART = "part.txt"
 SCHEMA = 2
+
+Asked = TypeVar("Asked", bound="str | int")
 
 
 @dataclass(frozen=True)
@@ -75,11 +78,15 @@ class Folder:
 
 @dataclass(frozen=True)
 class Claim:
-    """What ``bench.json`` says of a folder: what it runs, on which photos, and which methods."""
+    """What ``bench.json`` says of a folder: what it runs, on which photos, and how much of it.
+
+    methods, seeds: those that were asked for; None for all of the benchmark.
+    """
 
     benchmark: Benchmark
     data: Path | None
     methods: tuple[str, ...] | None
+    seeds: tuple[int, ...] | None = None
 
 
 def claim(
@@ -87,11 +94,12 @@ def claim(
     benchmark: Benchmark,
     data: Path | None = None,
     methods: Sequence[str] | None = None,
+    seeds: Sequence[int] | None = None,
 ) -> Folder:
     """Make the output folder ours, or go on in one that runs the same benchmark.
 
-    ``data`` and ``methods`` are kept for who goes on later; methods that were asked for before
-    stay asked for.
+    ``data``, ``methods`` and ``seeds`` are kept for who goes on later; methods and seeds that were
+    asked for before stay asked for.
 
     Raises:
         InputError: the path is a file, holds something else, or runs another benchmark.
@@ -99,9 +107,8 @@ def claim(
     if root.exists() and not root.is_dir():
         raise InputError(f"{root}: is a file, not a folder; give another --out")
     marker = root / MARKER
-    asked = methods
     if marker.is_file():
-        asked = _asked(root, methods)
+        methods, seeds = _asked(root, methods, seeds)
         name = _owner(marker)
         if name != benchmark.name:
             raise InputError(
@@ -115,7 +122,8 @@ def claim(
         "schema": SCHEMA,
         "benchmark": benchmark.located().model_dump(mode="json"),
         "data": None if data is None else str(data.resolve()),
-        "methods": None if asked is None else list(asked),
+        "methods": None if methods is None else list(methods),
+        "seeds": None if seeds is None else list(seeds),
     }
     write_text(marker, json.dumps(about, indent=1) + "\n")
     return Folder(root)
@@ -140,23 +148,33 @@ def read_claim(root: Path) -> Claim:
             f"{marker}: schema {str(schema)[:40]} of another version; run the benchmark again"
         )
     try:
-        data, methods = about["data"], about["methods"]
-        benchmark = Benchmark.model_validate(about["benchmark"])
-        chosen = None if methods is None else tuple(str(name) for name in methods)
-        return Claim(benchmark, None if data is None else Path(data), chosen)
+        data, methods, seeds = about["data"], about["methods"], about.get("seeds")
+        return Claim(
+            Benchmark.model_validate(about["benchmark"]),
+            None if data is None else Path(data),
+            None if methods is None else tuple(str(name) for name in methods),
+            None if seeds is None else tuple(int(seed) for seed in seeds),
+        )
     except (ValueError, KeyError, TypeError):
         raise InputError(f"{marker}: is damaged; restore it or give another folder") from None
 
 
-def _asked(root: Path, methods: Sequence[str] | None) -> Sequence[str] | None:
-    """All methods that were asked for, now or before; None stands for all of the benchmark."""
+def _asked(
+    root: Path, methods: Sequence[str] | None, seeds: Sequence[int] | None
+) -> tuple[Sequence[str] | None, Sequence[int] | None]:
+    """All methods and seeds that were asked for, now or before."""
     try:
-        before = read_claim(root).methods
+        before = read_claim(root)
     except InputError:
-        return methods  # of another version, or damaged, which is refused elsewhere
-    if methods is None or before is None:
+        return methods, seeds  # of another version, or damaged, which is refused elsewhere
+    return _either(before.methods, methods), _either(before.seeds, seeds)
+
+
+def _either(before: Sequence[Asked] | None, now: Sequence[Asked] | None) -> list[Asked] | None:
+    """What is in one of them, in their order; None stands for all there is."""
+    if before is None or now is None:
         return None
-    return list(dict.fromkeys([*before, *methods]))
+    return list(dict.fromkeys([*before, *now]))
 
 
 def _owner(marker: Path) -> str:

@@ -1,6 +1,6 @@
 """A benchmark from recipe to page: build, fit, predict, score, render; each step resumes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,8 +65,12 @@ def run_benchmark(
     methods: list[str] | None = None,
     progress: bool = True,
     workers: int = 1,
+    seeds: list[int] | None = None,
 ) -> list[Record]:
     """Run a benchmark in a folder and render its tables and page; returns its records.
+
+    Of all its rows those of ``methods`` and ``seeds`` are made. A learning rate is chosen at the
+    benchmark's first seed all the same.
 
     What is there already and still true is kept ("only-missing"), made again ("always"), or is
     all there will be ("never": nothing is computed, only rendered).
@@ -75,16 +79,17 @@ def run_benchmark(
         InputError: bad input, missing photos, or a folder that holds something else.
     """
     chosen = benchmark.only(methods)
+    rows = planned(chosen, seeds)
     recipes = check(chosen)
     if rerun != "never":
         if not (Folder(out).data / "dataset.json").is_file():
             require(chosen, data_root)
         _check_precisions(chosen)
-        folder = claim(out, benchmark, data_root, methods)
+        folder = claim(out, benchmark, data_root, methods, seeds)
         data = prepare_data(recipes, folder, data_root, workers, progress)
         _check_fingerprint(chosen, data.test)
         train = training_samples(chosen, data.train, data_root, workers)
-        _Run(chosen, folder, data, train, rerun, progress).all()
+        _Run(chosen, folder, data, train, rerun, progress).all(rows)
     _say(progress, "render the tables and the page")
     return render(out)
 
@@ -200,14 +205,25 @@ def training_samples(
     return Live(open_plan(dataset.recipe, data_root), workers=workers)
 
 
-def planned(benchmark: Benchmark) -> list[Planned]:
-    """The rows of a benchmark in the order they are made.
+def planned(benchmark: Benchmark, seeds: Sequence[int] | None = None) -> list[Planned]:
+    """The rows of a benchmark in the order they are made; ``seeds``: those of these seeds alone.
 
     What learns nothing is the same for every seed, so it is made for the first one alone.
+
+    Raises:
+        InputError: a seed that the benchmark has not, or none.
     """
+    unknown = [] if seeds is None else [s for s in seeds if s not in benchmark.seeds]
+    if unknown or (seeds is not None and not seeds):
+        wrong = ", ".join(map(str, unknown)) or "names no seed"
+        raise InputError(
+            f"--seeds: {wrong}; benchmark {benchmark.name} has "
+            f"{', '.join(map(str, benchmark.seeds))}"
+        )
     first = list(_rows_of_seed(benchmark, benchmark.seeds[0]))
     again = [row for seed in benchmark.seeds[1:] for row in _rows_of_seed(benchmark, seed)]
-    return [*first, *(row for row in again if _repeats(benchmark, row))]
+    rows = [*first, *(row for row in again if _repeats(benchmark, row))]
+    return [row for row in rows if seeds is None or row.seed in seeds]
 
 
 def _rows_of_seed(benchmark: Benchmark, seed: int) -> Iterator[Planned]:
@@ -242,9 +258,8 @@ class _Run:
         self.scorer = Scorer(benchmark, data_facts(data.test), self.test, truth_cache())
         self.masks: dict[tuple[str, int], Predictions] = {}
 
-    def all(self) -> None:
-        """Every row of every track and seed, by every protocol of its track."""
-        rows = planned(self.benchmark)
+    def all(self, rows: Sequence[Planned]) -> None:
+        """Every row, by every protocol of its track."""
         for number, row in enumerate(rows, 1):
             _say(self.progress, f"[{number}/{len(rows)}] {row.track} track: {row.name}")
             made = self._made(row)

@@ -59,7 +59,7 @@ def status(out: Path) -> Status:
     chosen = claim.benchmark.only(None if claim.methods is None else list(claim.methods))
     folder = Folder(out)
     expected = _test_samples(folder)
-    rows = tuple(_row(chosen, folder, row, expected) for row in planned(chosen))
+    rows = tuple(_row(chosen, folder, row, expected) for row in planned(chosen, claim.seeds))
     return Status(chosen, _data(folder, chosen), rows)
 
 

@@ -54,6 +54,11 @@ def test_the_chosen_model_is_the_one_that_was_tried(fake_world: Path) -> None:
     ).read_bytes()
 
 
+def test_a_later_seed_alone_is_trained_at_the_rate_chosen_at_the_first(fake_world: Path) -> None:
+    run_benchmark(rated(), fake_world, None, progress=False, seeds=[4])
+    assert fakes.Rated.rates == [(0.1, 3), (0.2, 3), (0.5, 3), (0.5, 4)]
+
+
 def test_a_short_try_is_not_the_model(fake_world: Path) -> None:
     short = rated(more="trial_samples = 4")
     made = run(fake_world, short)

@@ -16,11 +16,12 @@ from hdeocc.batch import UndeclaredInput
 from leaderboards.benchmark import Benchmark, parse_benchmark
 from leaderboards.cli import bench
 from leaderboards.cli_leaderboard import leaderboard
-from leaderboards.folder import Folder
+from leaderboards.folder import Folder, read_claim
 from leaderboards.pictures import read_png
 from leaderboards.records import Record, read_records
 from leaderboards.run import planned, run_benchmark
 from leaderboards.score_pictures import truth_of
+from leaderboards.status import status
 from metrics import samples
 from metrics.samples import make_pair
 from metrics.truth import Prediction, Rules
@@ -233,6 +234,38 @@ def test_only_repeated_rows_are_trained_with_every_seed(fake_world: Path) -> Non
     both = rows.model_copy(update=text | {"repeated": ("learned", "paint")})
     again = [(row.track, row.seed) for row in planned(both)][3:]
     assert again == [(track, seed) for seed in (5, 6) for track in ("mask", "content", "full")]
+
+
+def test_some_of_the_seeds_now_and_the_others_later(fake_world: Path) -> None:
+    three = fakes.benchmark(["identity", "learned"], [], [])
+    three = three.model_copy(update={"seeds": (0, 5, 6)})
+
+    def asked() -> list[str]:
+        return [row.row for row in status(fake_world).rows]
+
+    def run(seeds: list[int] | None) -> list[str]:
+        before = len(fakes.FakeMask.fits)
+        run_benchmark(three, fake_world, None, progress=False, seeds=seeds)
+        return [f"{name} {seed}" for name, seed in fakes.FakeMask.fits[before:]]
+
+    assert run([6]) == ["FakeMask 6"]
+    assert [path.name for path in (fake_world / "results").iterdir()] == [
+        "mask.learned.seed-6.json"
+    ], "what learns nothing belongs to the first seed"
+    assert read_claim(fake_world).seeds == (6,) and asked() == ["mask.learned (seed 6)"]
+    assert run([6, 0]) == ["FakeMask 0"]
+    assert read_claim(fake_world).seeds == (6, 0) and len(asked()) == 3
+    assert run(None) == ["FakeMask 5"]
+    assert read_claim(fake_world).seeds is None and len(asked()) == 4
+
+
+@pytest.mark.parametrize(
+    ("seeds", "words"),
+    [("7", "--seeds: 7; benchmark fake has 0"), (",", "names no seed"), ("one", "are no numbers")],
+)
+def test_seeds_that_are_not_there_are_refused(fake_world: Path, seeds: str, words: str) -> None:
+    code, text = _invoke(fake_world, "--seeds", seeds)
+    assert code == 2 and words in text and not fake_world.exists()
 
 
 def test_renders_without_data_or_predictions(fake_world: Path, tmp_path: Path) -> None:

@@ -95,17 +95,17 @@ def test_resuming_takes_the_same_benchmark_photos_and_methods(
     seen: list[tuple[object, ...]] = []
 
     def noted(benchmark: object, out: Path, data: object, rerun: str, methods: object,
-              workers: int) -> list[object]:  # fmt: skip
-        seen.append((benchmark, out, data, rerun, methods))
+              workers: int, seeds: object) -> list[object]:  # fmt: skip
+        seen.append((benchmark, out, data, rerun, methods, seeds))
         return []
 
     monkeypatch.setattr(leaderboards.run, "run_benchmark", noted)
     benchmark, photos = load_benchmark("photos-small"), tmp_path / "photos"
-    claim(tmp_path / "out", benchmark, photos, ["telea", "mask.identity"])
+    claim(tmp_path / "out", benchmark, photos, ["telea", "mask.identity"], [0])
     done = call("bench", "resume", tmp_path / "out", "--rerun", "never")
     assert done.exit_code == 0, done.output
     methods = ["telea", "mask.identity"]
-    assert seen == [(benchmark, tmp_path / "out", photos.resolve(), "never", methods)]
+    assert seen == [(benchmark, tmp_path / "out", photos.resolve(), "never", methods, [0])]
     done = call("bench", "resume", tmp_path)
     assert done.exit_code == 2 and "make one with `hdeocc bench run`" in done.output
 
