@@ -41,6 +41,38 @@ def render_command(out: Path) -> None:
     click.echo(f"{len(records)} results -> {out / 'leaderboard.html'}")
 
 
+@leaderboard.command("print", context_settings=WIDE)
+@click.argument("folders", metavar="FOLDER...", nargs=-1, required=True, type=folder)
+@track_option
+@click.option("--intervals", is_flag=True, help="With the 95 % interval below every number.")
+@click.option("--no-times", is_flag=True, help="Without the milliseconds.")
+def print_command(
+    folders: tuple[Path, ...], track: str | None, intervals: bool, no_times: bool
+) -> None:
+    """Print the tables of kept results as Markdown.
+
+    FOLDER is the --out of a benchmark run, or a folder of its records alone, such as those of
+    leaderboards/results. Several make one table, as if one machine had run all of it.
+
+    \b
+    Examples:
+      hdeocc leaderboard print leaderboards/results/photos-small --track mask
+      hdeocc leaderboard print out/here out/there --no-times
+    """
+    from leaderboards.diff import records_at
+    from leaderboards.markdown import about, plain_table
+    from leaderboards.tables import TRACK_TITLES, filtered, make_tables
+    from synth.errors import InputError
+
+    records = [record for one in folders for record in records_at(one)]
+    tables = filtered(make_tables(records), track=track)
+    if not tables:
+        raise InputError(f"{folders[0]}: has no results of the {track} track; choose another")
+    for table in tables:
+        click.echo(f"#### {TRACK_TITLES[table.track]}\n\n{about(table, intervals)}\n")
+        click.echo(plain_table(table, intervals, times=not no_times) + "\n")
+
+
 @leaderboard.command("verify", context_settings=WIDE)
 @click.argument("out", metavar="FOLDER", type=folder)
 @click.option("--data", type=folder, help="The built data set [default: FOLDER/data].")

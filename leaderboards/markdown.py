@@ -134,11 +134,12 @@ def _total(spec: MetricSpec, total: Total) -> str:
     return number(math.nan if total.value is None else total.value, spec)
 
 
-def plain_table(table: Table, intervals: bool = False) -> str:
-    """The table alone as Markdown."""
+def plain_table(table: Table, intervals: bool = False, times: bool = True) -> str:
+    """The table alone as Markdown; ``times``: with the milliseconds, which come last."""
     heads = ["#", "method", *map(_head, table.shown), "consumes", "params", "MACs", "ms"]
     rows = [_cells(table, row, intervals) for row in table.rows]
-    return aligned(heads, rows, {1, len(heads) - 4})
+    kept = len(heads) - (not times)
+    return aligned(heads[:kept], [row[:kept] for row in rows], {1, len(heads) - 4})
 
 
 def terminal_table(table: Table) -> str:

@@ -10,10 +10,13 @@ from hdeocc.cli import main
 from hdeocc.method import entries, method_class
 from leaderboards import gallery, page_pictures, stats
 from leaderboards.benchmark import BENCHMARKS, load_benchmark
+from leaderboards.diff import records_at
 from leaderboards.machine import VOLATILE
+from leaderboards.markdown import plain_table
 from leaderboards.predict import TIMED
 from leaderboards.published import UNKNOWN, published, wrong_sums
 from leaderboards.speed import is_speed
+from leaderboards.tables import make_tables
 from metrics import jackknife, protocol, sets
 from metrics.protocol import PART_METRICS, TRACKS
 
@@ -63,6 +66,17 @@ def test_commands_exist_with_their_options(line: str) -> None:
         command = found
     known = {option for parameter in command.params for option in parameter.opts}
     assert {word for word in words if word.startswith("--")} <= known
+
+
+@pytest.mark.parametrize(
+    ("name", "times"),
+    [("photos-small", True), ("ablation-stage-1", False), ("ablation-stage-2", False)],
+)
+def test_the_tables_of_the_readme_are_those_of_the_kept_records(name: str, times: bool) -> None:
+    root = Path(__file__).parents[2]
+    tables = make_tables(records_at(root / "leaderboards" / "results" / name))
+    readme = (root / "README.md").read_text(encoding="utf-8")
+    assert [t.track for t in tables if plain_table(t, times=times) not in readme] == []
 
 
 def test_the_page_of_methods_lists_every_row_as_the_code_has_it() -> None:
