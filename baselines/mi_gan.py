@@ -79,8 +79,8 @@ class MiGan(ContentFloor):
     title: ClassVar[str] = "MI-GAN"
     pretrained: ClassVar[str | None] = "Places2"
 
-    def fit(self, *_: object) -> None:
-        """Learns nothing, but says what is missing before a benchmark comes to predict."""
+    @classmethod
+    def require(cls) -> None:
         open_graph()
 
     def paint(self, image: np.ndarray, visible: np.ndarray, hole: np.ndarray) -> np.ndarray:

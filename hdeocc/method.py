@@ -156,6 +156,15 @@ class Method(ABC):
         """What :meth:`predict` and :meth:`predict_parsing` give; in one pass where one can."""
         return self.predict(batch), self.predict_parsing(batch)
 
+    @classmethod
+    def require(cls) -> None:
+        """See that what it needs beside the package is there; asked before a benchmark begins.
+
+        Raises:
+            InputError: what is missing, and how to get it.
+        """
+        return
+
     def outside_weights(self) -> dict[str, str]:
         """Digests by name of weights that no fit makes and no folder holds, of `hdeocc weights`."""
         return {}

@@ -85,6 +85,7 @@ def run_benchmark(
         if not (Folder(out).data / "dataset.json").is_file():
             require(chosen, data_root)
         _check_precisions(chosen)
+        _check_methods(chosen)
         folder = claim(out, benchmark, data_root, methods, seeds)
         data = prepare_data(recipes, folder, data_root, workers, progress)
         _check_fingerprint(chosen, data.test)
@@ -136,6 +137,20 @@ def _check_precisions(benchmark: Benchmark) -> None:
     for track in tracks:
         if any(method_class(track, name).learned for name in benchmark.registered(track)):
             make_fabric(benchmark.budget_of(track, benchmark.seeds[0]))
+
+
+def _check_methods(benchmark: Benchmark) -> None:
+    """Refuse rows that lack something they need, before hours are spent on the others."""
+    tracks: tuple[Track, ...] = ("mask", "content")
+    for track in tracks:
+        for name in benchmark.registered(track):
+            try:
+                method_class(track, name).require()
+            except InputError as error:
+                raise InputError(
+                    f"benchmark {benchmark.name}, row {track}.{name}: {error.message}; or leave "
+                    "it out with --methods"
+                ) from None
 
 
 def _check_fingerprint(benchmark: Benchmark, dataset: Dataset) -> None:

@@ -199,7 +199,7 @@ class TestWhatIsMissing:
     ) -> None:
         monkeypatch.setitem(sys.modules, "onnxruntime", None)
         with pytest.raises(InputError, match=r"onnxruntime .*pip install 'hdeocc\[onnx\]'") as one:
-            MiGan().fit(None, None, None)
+            MiGan().require()
         assert "\n" not in one.value.message
 
     def test_without_weights_one_line_says_what_to_run(
@@ -208,7 +208,7 @@ class TestWhatIsMissing:
         monkeypatch.setitem(sys.modules, "onnxruntime", object())  # type: ignore[arg-type]
         monkeypatch.setenv("HDEOCC_CACHE", str(tmp_path))
         with pytest.raises(InputError, match="run `hdeocc weights mi-gan`") as caught:
-            MiGan().fit(None, None, None)
+            MiGan.require()
         assert "\n" not in caught.value.message
 
 

@@ -214,6 +214,21 @@ def test_changed_weights_are_refused(fake_world: Path) -> None:
         _run(fake_world)
 
 
+def test_what_a_row_lacks_is_said_before_anything_is_made(
+    fake_world: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lacking() -> None:
+        raise InputError("Fake needs a graph: run `hdeocc weights fake`")
+
+    monkeypatch.setattr(fakes.FakeContent, "require", staticmethod(lacking))
+    rows = fakes.benchmark(["learned"], ["paint"], [])
+    with pytest.raises(InputError, match="row content.paint: Fake needs a graph.*leave it out"):
+        _run(fake_world, rows)
+    assert not fake_world.exists() and fakes.FakeMask.fits == []
+    run_benchmark(rows, fake_world, None, methods=["learned"], progress=False)
+    assert fakes.FakeMask.fits == [("FakeMask", 0)]
+
+
 def test_seeds_give_a_row_each(fake_world: Path) -> None:
     two = fakes.benchmark(["learned"], [], []).model_copy(update={"seeds": (0, 5)})
     assert set(_run(fake_world, two)) == {"mask.learned.seed-0", "mask.learned.seed-5"}
