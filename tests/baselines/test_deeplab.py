@@ -34,14 +34,12 @@ class TestDeepLabMask(LearnedConformance):
     method = DeepLabMask
     # Of 64 pixels its maps of 16 x 16 could say no more than an IoU of 0.91.
     heart_size = 128
-    heart_steps = 300
 
 
 class TestDeepLabImageMask(LearnedConformance):
     method = DeepLabImageMask
     # Of 64 pixels its maps of 16 x 16 could say no more than an IoU of 0.91.
     heart_size = 128
-    heart_steps = 300
 
 
 def test_the_full_networks_have_torchvision_s_size() -> None:
