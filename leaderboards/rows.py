@@ -5,6 +5,7 @@ import math
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -133,9 +134,16 @@ def by_method(records: Iterable[Record]) -> list[Row]:
     return rows
 
 
+def _used(settings: Any) -> Any:
+    """Settings without those that are None: what an earlier version did not know is not used."""
+    if not isinstance(settings, dict):
+        return settings
+    return {name: _used(value) for name, value in settings.items() if value is not None}
+
+
 def _identity(record: Record) -> tuple[str, ...]:
     """What seeds of one method share; two benchmarks may train one method differently."""
-    made = json.dumps([record.budget, record.options], sort_keys=True)
+    made = json.dumps([_used(record.budget), record.options], sort_keys=True)
     data = record.data.fingerprint
     return record.benchmark, record.method, record.preset, data, made
 

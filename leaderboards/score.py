@@ -195,7 +195,8 @@ def _budgets(benchmark: Benchmark, fitted: Sequence[Fitted]) -> dict[str, Any] |
     budgets = {"mask": benchmark.budget.mask, "content": benchmark.budget.content}
     learned = [one for one in fitted if one.method.learned]
     return {
-        one.method.track: budgets[one.method.track].model_dump() | _rate(one) for one in learned
+        one.method.track: budgets[one.method.track].model_dump(exclude_none=True) | _rate(one)
+        for one in learned
     } or None
 
 

@@ -135,6 +135,18 @@ def test_seeds_of_a_method_are_one_row_with_mean_and_spread() -> None:
     assert make_tables(made[:1])[0].rows[0].spread("iou") is None
 
 
+def test_a_setting_that_is_not_used_makes_no_other_method() -> None:
+    """An earlier version did not know it, and its seeds are still seeds of the same row."""
+
+    def spending(seed: int, **more: object) -> Record:
+        return record("a", HIGH, seed=seed, budget={"mask": {"samples": 8} | more})
+
+    (table,) = make_tables([spending(0), spending(1, trial_samples=None)])
+    assert [row.seeds for row in table.rows] == [(0, 1)]
+    (table,) = make_tables([spending(0), spending(1, trial_samples=4)])
+    assert len(table.rows) == 2
+
+
 def test_a_pair_of_several_seeds_averages_each_sample_over_its_seeds_first() -> None:
     # Each seed alone is too noisy to tell a from b; the average over both is not.
     noise = np.array([0.2, -0.2, 0.15, -0.15, 0.1, -0.1, 0.25, -0.25])
