@@ -26,8 +26,7 @@ speed: $(VENV)/installed-dev
 # Every method that learns, on eight people of photos until it knows them: IoU 0.95, or 26 dB in the
 # holes. Half an hour on one core.
 by-heart: $(VENV)/installed-dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) -m slow -k by_heart \
-		tests/baselines tests/hdeocc
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -v -n $(WORKERS) -m slow tests/test_by_heart.py
 
 # Peak memory of building and checking 200 and 20,000 samples.
 memory: $(VENV)/installed-dev

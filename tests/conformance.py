@@ -266,9 +266,8 @@ class LearnedConformance(MethodConformance):
         """What it builds on while it learns people by heart."""
         return self.upstream()
 
-    @pytest.mark.slow
-    def test_it_learns_eight_people_by_heart(self, real_data: Path) -> None:
-        """``make by-heart``: a minute or two each, for what no test of few steps can tell."""
+    def learns_eight_people_by_heart(self, real_data: Path) -> None:
+        """Asked by `tests/test_by_heart.py`."""
         people = eight_people(real_data, self.heart_size)
         method = self.heart_method()
         before = self.heart_upstream(people)

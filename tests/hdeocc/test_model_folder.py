@@ -57,8 +57,10 @@ def test_a_model_from_disk_is_the_one_that_was_saved(
     sample = make_sample(0, 96, np.random.default_rng(0))
     saved = Deoccluder(*stages)(sample.image, sample.modal)
     loaded = Deoccluder.from_pretrained(model, "cpu")(sample.image, sample.modal)
-    np.testing.assert_array_equal(loaded.recovered, saved.recovered)
-    np.testing.assert_array_equal(loaded.probability, saved.probability)
+    # Not to the bit: what is loaded is made fast, so that sums are rounded elsewhere.
+    np.testing.assert_allclose(loaded.probability, saved.probability, atol=1e-5)
+    apart = np.abs(loaded.recovered.astype(int) - saved.recovered.astype(int))
+    assert apart.max() <= 1
     assert saved.invisible.any()
 
 
