@@ -29,6 +29,7 @@ PATHS = ("picture", "foreground")
 
 class TestOvsrContent(LearnedConformance, ContentConformance):
     method = OvsrContent
+    heart_steps = 600
 
 
 def test_the_full_networks_are_pix2pixs() -> None:
