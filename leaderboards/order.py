@@ -13,7 +13,7 @@ from importlib import resources
 from itertools import combinations
 
 from leaderboards.rows import Row
-from leaderboards.tables import Table, compare
+from leaderboards.tables import Table, beats
 
 TITLE = "The paper's order"
 
@@ -114,10 +114,10 @@ def order_of(table: Table) -> Order | None:
     pairs = [(a, b) for a, b in combinations(placed, 2) if a.place < b.place]
     if not pairs:
         return None
-    judged = [(_judge(table, *pair), pair) for pair in pairs]
-    same, other, undecided = (
-        tuple(pair for verdict, pair in judged if verdict == wanted) for wanted in (1, -1, 0)
-    )
+    spec = table.spec(table.headline)
+    same = tuple((a, b) for a, b in pairs if beats(a.row, b.row, spec, table.samples))
+    other = tuple((a, b) for a, b in pairs if beats(b.row, a.row, spec, table.samples))
+    undecided = tuple(pair for pair in pairs if pair not in same and pair not in other)
     return Order(table, tuple(placed), same, other, undecided)
 
 
@@ -147,12 +147,3 @@ def _placed(table: Table) -> list[Placed]:
         Placed(shown, row, value, 1 + sum(other > sign * value for other in values))
         for shown, row, value in sorted(best, key=lambda one: one[0].place)
     ]
-
-
-def _judge(table: Table, first: Placed, second: Placed) -> int:
-    """1: our table has ``first`` above ``second`` beyond chance; -1: below it; 0: neither."""
-    spec = table.spec(table.headline)
-    found = compare(first.row, second.row, spec, table.samples)
-    if found is None or not found.interval.excludes_zero():
-        return 0
-    return 1 if (found.mean > 0) is spec.higher_is_better else -1

@@ -189,10 +189,10 @@ def _rank(row: Row, rows: Sequence[Row], spec: MetricSpec, samples: Samples) -> 
     if math.isnan(row.value(spec.name)):
         return None
     like = [other for other in rows if other.apart is row.apart]
-    return 1 + sum(_beats(other, row, spec, samples) for other in like)
+    return 1 + sum(beats(other, row, spec, samples) for other in like)
 
 
-def _beats(first: Row, second: Row, spec: MetricSpec, samples: Samples) -> bool:
+def beats(first: Row, second: Row, spec: MetricSpec, samples: Samples) -> bool:
     """Whether ``first`` is better beyond chance, on the same samples."""
     if first is second or math.isnan(first.value(spec.name)):
         return False
