@@ -33,9 +33,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from baselines.deeplab import trunk
+from baselines.roi_operators import stand_in
 from baselines.segan_boxes import Boxes, paste
 from hdeocc.batch import Batch
-from hdeocc.detector import operators_work
 from hdeocc.learned import Adversarial, Learned, Terms
 from hdeocc.method import Preset, Track
 from metrics import torchvision_compat  # noqa: F401  (must come before torchvision)
@@ -48,7 +48,8 @@ from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHe
 from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
 from torchvision.models.detection.rpn import RPNHead
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
-from torchvision.ops import boxes, poolers
+
+stand_in()  # else torchvision's networks fail at their first box, where its operators do not fit
 
 BOX_GRID = 7
 RATIOS = (0.5, 1.0, 2.0)
@@ -118,65 +119,6 @@ MASK_RCNN_PRESETS: dict[Preset, MaskRCNNConfig] = {
     ),
     "full": MaskRCNNConfig(),
 }
-
-
-# --- operators --------------------------------------------------------------------------------
-
-
-def suppress(corners: Tensor, scores: Tensor, iou_threshold: float) -> Tensor:
-    """torchvision's nms in plain torch: places of the boxes (N, 4) to keep, the best score first.
-
-    Whether a box stays depends on better ones only, so repeating the rule settles one by one.
-    """
-    order = scores.sort(descending=True, stable=True).indices
-    over = (boxes.box_iou(corners[order], corners[order]) > iou_threshold).triu(1)
-    keep = torch.ones_like(order, dtype=torch.bool)
-    while True:
-        after = ~(over & keep[:, None]).any(dim=0)
-        if torch.equal(after, keep):
-            return order[keep]
-        keep = after
-
-
-def align(
-    input: Tensor,
-    rois: Tensor,
-    output_size: tuple[int, int],
-    spatial_scale: float = 1.0,
-    sampling_ratio: int = -1,
-) -> Tensor:
-    """torchvision's roi_align in plain torch: (B, C, H, W) -> (K, C, *output_size).
-
-    rois (K, 5): place in the batch, then a box inside the picture. Bilinear sampling and the mean
-    over a bin's samples are separable, so a bin is a weighted sum of rows and of columns.
-    """
-    left, top, right, bottom = (rois[:, 1:].float() * spatial_scale).unbind(1)
-    rows = _bin_weights(top, bottom, output_size[0], input.shape[2], sampling_ratio)
-    columns = _bin_weights(left, right, output_size[1], input.shape[3], sampling_ratio)
-    result = rows.new_zeros(len(rois), input.shape[1], *output_size)
-    with torch.autocast(input.device.type, enabled=False):
-        for i, picture in enumerate(input.float()):
-            own = (rois[:, 0] == i).nonzero()[:, 0]
-            bins = torch.einsum("kph,chw,kqw->kcpq", rows[own], picture, columns[own])
-            result = result.index_copy(0, own, bins)
-    return result.to(input.dtype)
-
-
-def _bin_weights(start: Tensor, end: Tensor, bins: int, size: int, samples: int) -> Tensor:
-    """Share that each of ``size`` places has in each bin of K boxes' sides: (K, bins, size)."""
-    length = (end - start).clamp_min(1)[:, None, None]
-    number = (length / bins).ceil() if samples <= 0 else torch.full_like(length, samples)
-    sample = torch.arange(int(number.max()) if len(number) else 0, device=start.device)
-    inside = torch.arange(bins, device=start.device)[:, None] + (sample + 0.5) / number
-    at = (start[:, None, None] + inside * length / bins).clamp(0, size - 1)
-    share = (1 - (at[..., None] - torch.arange(size, device=start.device)).abs()).clamp_min(0)
-    return (share * (sample < number)[..., None]).sum(dim=2) / number
-
-
-# Where torchvision's compiled operators do not load, it gets these in their place.
-if not operators_work():
-    boxes.nms = suppress
-    poolers.roi_align = roi_heads.roi_align = align
 
 
 # --- network ----------------------------------------------------------------------------------
