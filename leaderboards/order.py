@@ -127,20 +127,19 @@ def orders_of(tables: Sequence[Table]) -> list[Order]:
 
 
 def _placed(table: Table) -> list[Placed]:
-    """Systems in the source's order."""
+    """Systems in the source's order; of several rows of one the first, as the best is first."""
     spec = table.spec(table.headline)
     sign = 1 if spec.higher_is_better else -1
     best: list[tuple[Shown, Row, float]] = []
     for shown in shown_orders():
-        rows = [
-            (sign * row.value(spec.name), i)
-            for i, row in enumerate(table.rows)
+        ranked = (
+            row
+            for row in table.rows
             if shown.track == table.track
             and row.record.method in shown.methods
             and not (row.apart or math.isnan(row.value(spec.name)))
-        ]
-        if rows:
-            row = table.rows[max(rows)[1]]
+        )
+        if row := next(ranked, None):
             best.append((shown, row, row.value(spec.name)))
     values = [sign * value for *_, value in best]
     return [
