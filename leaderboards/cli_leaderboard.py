@@ -73,6 +73,28 @@ def print_command(
         click.echo(plain_table(table, intervals, times=not no_times) + "\n")
 
 
+@leaderboard.command("keep", context_settings=WIDE)
+@click.argument("folders", metavar="FOLDER...", nargs=-1, required=True, type=folder)
+@click.option("--to", "out", required=True, type=folder, help="Where to keep them.")
+@click.option("--replace", is_flag=True, help="Results that are there already give way.")
+def keep_command(folders: tuple[Path, ...], out: Path, replace: bool) -> None:
+    """Keep the records of runs in a folder that fits into a repository.
+
+    FOLDER is the --out of a benchmark run, or a folder of records. They are put beside those that
+    are there, and the tables (leaderboard.md, leaderboard.csv) are made of all: so a benchmark is
+    run in pieces, on several machines.
+
+    \b
+    Examples:
+      hdeocc bench run photos-64 --methods unet,pix2pix --out out/here
+      hdeocc leaderboard keep out/here out/there --to results/photos-64
+    """
+    from leaderboards.keep import keep
+
+    records = keep(folders, out, replace)
+    click.echo(f"{len(records)} results -> {out / 'leaderboard.md'}")
+
+
 @leaderboard.command("verify", context_settings=WIDE)
 @click.argument("out", metavar="FOLDER", type=folder)
 @click.option("--data", type=folder, help="The built data set [default: FOLDER/data].")

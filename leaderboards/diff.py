@@ -10,7 +10,7 @@ from pathlib import Path
 from leaderboards import stats
 from leaderboards.folder import opened
 from leaderboards.machine import VOLATILE, to_csv
-from leaderboards.records import Record, read_record, read_records
+from leaderboards.records import Record, read_record
 from leaderboards.rows import by_method, samples_of
 from leaderboards.tables import compare, make_tables
 from metrics.protocol import TRACKS, MetricSpec
@@ -65,14 +65,23 @@ def records_at(path: Path) -> list[Record]:
     Raises:
         InputError: nothing there, or a record that was changed.
     """
+    return [read_record(file) for file in record_files(path)]
+
+
+def record_files(path: Path) -> list[Path]:
+    """The files of :func:`records_at`.
+
+    Raises:
+        InputError: nothing there.
+    """
     if path.is_file():
-        return [read_record(path)]
+        return [path]
     if path.is_dir() and not (path / "results").is_dir():
-        found = [read_record(p) for p in sorted(path.glob("*.seed-*.json"))]
+        found = sorted(path.glob("*.seed-*.json"))
         if not found:
             raise InputError(f"{path}: holds no results; give an output folder or a record")
         return found
-    return read_records(opened(path).results)
+    return sorted(opened(path).results.glob("*.json"))
 
 
 def diff(first: Path, second: Path) -> Comparison:
