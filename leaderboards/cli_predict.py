@@ -114,8 +114,8 @@ def score(
       hdeocc score theirs/masks data/mine --consumes image --name "Theirs" --out theirs.json
     """
     from leaderboards.foreign import facts_of, pictures_of
+    from leaderboards.make_rows import data_facts, truth_cache
     from leaderboards.records import write_record
-    from leaderboards.run import data_facts, truth_cache
     from leaderboards.score_folder import score_folder
     from metrics.truth import Rules
     from synth.store import Dataset

@@ -29,13 +29,18 @@ Rerun = Literal["only-missing", "always", "never"]
 
 @dataclass
 class Fitter:
-    """Fits every method of a benchmark once, those it builds on first."""
+    """Fits every method of a benchmark once, those it builds on first.
+
+    Attributes:
+        made: folders of models that this run has fitted, which are not made again.
+    """
 
     folder: Folder
     benchmark: Benchmark
     train: Split | Live
     val: Split
     rerun: Rerun = "only-missing"
+    made: set[Path] = field(default_factory=set)
     _done: dict[tuple[str, int], Fitted] = field(default_factory=dict)
     _open: list[str] = field(default_factory=list)
 
@@ -106,13 +111,15 @@ class Fitter:
         method = self._made(track, name)
         base = f"{track}.{variant.base}" if variant else None
         about = describe(method, f"{track}.{name}", budget, self.train, self.val, upstream, base)
-        if self.rerun == "always" or not is_fitted(folder, digest(about)):
+        again = self.rerun == "always" and folder not in self.made
+        if again or not is_fitted(folder, digest(about)):
             workdir = training if method.learned else None
-            if workdir is not None and self.rerun == "always":
+            if workdir is not None and again:
                 shutil.rmtree(workdir, ignore_errors=True)
             data = FitData(self.train, self.val, workdir)
             data.upstream = {name: fitted.method for name, fitted in upstream.items()}
             fit_into(folder, method, about, data, budget, make_fabric(budget))
+            self.made.add(folder)
         return restored(method, folder)
 
     def _upstream(self, key: str, seed: int) -> Fitted:

@@ -9,7 +9,7 @@ from typing import Any
 from hdeocc.method import Track
 from leaderboards.benchmark import Benchmark
 from leaderboards.folder import Folder, read_claim
-from leaderboards.run import Planned, planned
+from leaderboards.plan import Planned, planned
 from synth.atomic import temporaries
 
 DONE, MISSING = "yes", "-"

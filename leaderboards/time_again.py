@@ -3,7 +3,7 @@
 Nothing is fitted, predicted or scored: pictures and every other number stay as they are.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from hdeocc.fitted import load_fitted
@@ -19,8 +19,12 @@ from synth.store import Dataset, Split
 Part = tuple[Path, str, int, Path | None]
 
 
-def time_again(out: Path) -> list[Record]:
-    """Time every row of an output folder again and render it; returns its records.
+def time_again(out: Path, only: Collection[Path] | None = None) -> list[Record]:
+    """Time rows of an output folder again and render it; returns its records.
+
+    Args:
+        out: the folder.
+        only: files of the records whose rows are timed; None for all.
 
     Raises:
         InputError: no such output, or its data, models or predictions are not all there.
@@ -31,6 +35,8 @@ def time_again(out: Path) -> list[Record]:
     test = Dataset.open(folder.data).split("test")
     timed: dict[Path, Predictions] = {}
     for path in sorted(folder.results.glob("*.json")):
+        if only is not None and path not in only:
+            continue
         record = read_record(path)
         made = [_timed(folder, test, timed, *part) for part in _parts(folder, record)]
         known = [one.milliseconds for one in made if one.milliseconds is not None]

@@ -11,7 +11,8 @@ from hdeocc.fitted import make_fabric
 from hdeocc.folders import read_json
 from hdeocc.method import Budget, FitData, create
 from leaderboards.benchmark import Benchmark, parse_benchmark
-from leaderboards.run import run_benchmark, training_samples
+from leaderboards.make_rows import training_samples
+from leaderboards.run import run_benchmark
 from synth.errors import InputError
 from synth.live import Live
 from synth.plan import open_plan

@@ -18,8 +18,9 @@ from leaderboards.cli import bench
 from leaderboards.cli_leaderboard import leaderboard
 from leaderboards.folder import Folder, read_claim
 from leaderboards.pictures import read_png
+from leaderboards.plan import planned
 from leaderboards.records import Record, read_records
-from leaderboards.run import planned, run_benchmark
+from leaderboards.run import run_benchmark
 from leaderboards.score_pictures import truth_of
 from leaderboards.status import status
 from metrics import samples

@@ -95,17 +95,17 @@ def test_resuming_takes_the_same_benchmark_photos_and_methods(
     seen: list[tuple[object, ...]] = []
 
     def noted(benchmark: object, out: Path, data: object, rerun: str, methods: object,
-              workers: int, seeds: object) -> list[object]:  # fmt: skip
-        seen.append((benchmark, out, data, rerun, methods, seeds))
+              workers: int, seeds: object, jobs: int) -> list[object]:  # fmt: skip
+        seen.append((benchmark, out, data, rerun, methods, seeds, jobs))
         return []
 
     monkeypatch.setattr(leaderboards.run, "run_benchmark", noted)
     benchmark, photos = load_benchmark("photos-small"), tmp_path / "photos"
     claim(tmp_path / "out", benchmark, photos, ["telea", "mask.identity"], [0])
-    done = call("bench", "resume", tmp_path / "out", "--rerun", "never")
+    done = call("bench", "resume", tmp_path / "out", "--rerun", "never", "--jobs", "3")
     assert done.exit_code == 0, done.output
     methods = ["telea", "mask.identity"]
-    assert seen == [(benchmark, tmp_path / "out", photos.resolve(), "never", methods, [0])]
+    assert seen == [(benchmark, tmp_path / "out", photos.resolve(), "never", methods, [0], 3)]
     done = call("bench", "resume", tmp_path)
     assert done.exit_code == 2 and "make one with `hdeocc bench run`" in done.output
 

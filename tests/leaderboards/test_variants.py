@@ -13,7 +13,8 @@ from hdeocc.folders import read_json
 from hdeocc.method import GROUP, Budget, FitData
 from leaderboards.benchmark import parse_benchmark
 from leaderboards.folder import Folder
-from leaderboards.run import planned, run_benchmark
+from leaderboards.plan import planned
+from leaderboards.run import run_benchmark
 from synth.errors import InputError
 from tests.leaderboards import fakes
 

@@ -1,0 +1,269 @@
+"""Rows of a benchmark made by several processes at once, each on its share of cores or on its GPU.
+
+Small networks leave most of a processor idle: as many processes as there are cores finish sooner
+than one that uses all of them. Rows that share a training, such as a mask row and what is guided by
+it, wait for each other; what is made is the same as when one process makes it all, row by row.
+
+A process tells what it does in ``logs/job-N.log``. One Ctrl-C reaches all of them: a training keeps
+its checkpoint. They end when the process that started them ends, however it does.
+"""
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from multiprocessing import connection, resource_tracker
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+import torch
+
+from leaderboards.benchmark import Benchmark
+from leaderboards.fit import Rerun
+from leaderboards.folder import Folder
+from leaderboards.make_rows import Datasets, RowMaker, training_samples
+from leaderboards.plan import Planned, stands_on
+from synth.errors import InputError
+from synth.store import Dataset
+
+Answer = tuple[Literal["made", "refused", "broke"], Any]
+
+
+@dataclass
+class Schedule:
+    """Which row may be made next: the first that shares nothing unmade with a row in the making.
+
+    Attributes:
+        waiting: rows not begun, with what each stands on.
+    """
+
+    waiting: list[tuple[Planned, frozenset[str]]]
+    _making: dict[Planned, frozenset[str]] = field(default_factory=dict)
+    _made: set[str] = field(default_factory=set)
+
+    def next(self) -> Planned | None:
+        """The row to begin now; None where all that wait have to wait on."""
+        busy = frozenset[str]().union(*self._making.values())
+        for place, (row, needed) in enumerate(self.waiting):
+            if not (needed - self._made) & busy:
+                del self.waiting[place]
+                self._making[row] = needed - self._made
+                return row
+        return None
+
+    def made(self, row: Planned) -> None:
+        """A row was made, and with it all that it stands on."""
+        self._made |= self._making.pop(row)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What a process is given when it begins."""
+
+    benchmark: Benchmark
+    folder: Folder
+    train: Path
+    test: Path
+    data_root: Path | None
+    rerun: Rerun
+    threads: int
+    number: int
+    log: Path
+
+
+@dataclass
+class _Job:
+    """A process, and the row that it makes."""
+
+    process: Any
+    pipe: "connection.Connection[Any, Any]"
+    log: Path
+    row: Planned | None = None
+
+
+def make_rows(
+    benchmark: Benchmark,
+    folder: Folder,
+    rows: Sequence[Planned],
+    data: Datasets,
+    data_root: Path | None,
+    rerun: Rerun,
+    jobs: int,
+    progress: bool,
+) -> list[Path]:
+    """Make rows in ``jobs`` processes; returns the records that were written.
+
+    Milliseconds in them were taken while other rows were made, and have to be taken again.
+
+    Raises:
+        InputError: a row was refused, or its process ended; the others are stopped, and go on
+            where they were when the run is started again.
+    """
+    schedule = Schedule([(row, stands_on(benchmark, row)) for row in rows])
+    jobs = max(1, min(jobs, len(rows)))
+    threads = max(1, torch.get_num_threads() // jobs)
+    works = [
+        _Work(
+            benchmark, folder, data.train.path, data.test.path, data_root, rerun, threads,
+            number, folder.root / "logs" / f"job-{number}.log",
+        )
+        for number in range(1, jobs + 1)
+    ]  # fmt: skip
+    new: list[Path] = []
+    fitted: set[Path] = set()
+    with _processes(works) as pool:
+        while schedule.waiting or any(job.row for job in pool):
+            for job in pool:
+                if job.row is None and (row := schedule.next()):
+                    _begin(job, row, fitted)
+                    _say(progress, f"[{len(rows) - len(schedule.waiting)}/{len(rows)}] {row}")
+            for pipe in connection.wait([job.pipe for job in pool if job.row]):
+                job = next(one for one in pool if one.pipe is pipe)
+                row, written, models = _answer(job)
+                schedule.made(row)
+                new += written
+                fitted |= models
+                _say(progress, f"      {row}: made")
+    return new
+
+
+def _begin(job: _Job, row: Planned, fitted: set[Path]) -> None:
+    """Give a row to a process, with the models that others have fitted in this run."""
+    job.row = row
+    with contextlib.suppress(OSError):  # who cannot be told has no answer either
+        job.pipe.send((row, fitted))
+
+
+def _answer(job: _Job) -> tuple[Planned, list[Path], set[Path]]:
+    """The row that a process has made, its records, all models it fitted.
+
+    Raises:
+        InputError: it has not made it.
+    """
+    row = job.row
+    assert row is not None
+    job.row = None
+    try:
+        kind, said = job.pipe.recv()
+    except (EOFError, OSError):
+        kind, said = "broke", "its process ended, as when memory is out"
+    if kind == "refused":
+        raise InputError(str(said))
+    if kind == "broke":
+        raise InputError(f"row {row}: {said}; {job.log} has its last words")
+    return row, *said
+
+
+@contextlib.contextmanager
+def _processes(works: Sequence[_Work]) -> Iterator[list[_Job]]:
+    """Processes that wait for rows. They are stopped when the block ends, kindly where it fails."""
+    spawning = multiprocessing.get_context("spawn")  # a forked process cannot use CUDA
+    pool: list[_Job] = []
+    try:
+        for work in works:
+            ours, theirs = spawning.Pipe()
+            process = spawning.Process(target=_work, args=(work, theirs))
+            with _held(signal.SIGINT):
+                process.start()
+            theirs.close()
+            pool.append(_Job(process, ours, work.log))
+        yield pool
+        for job in pool:
+            with contextlib.suppress(OSError):
+                job.pipe.send(None)
+    except BaseException:
+        _stop(pool)
+        raise
+    finally:
+        for job in pool:
+            _wait(job, pool)
+            job.pipe.close()
+
+
+@contextlib.contextmanager
+def _held(number: signal.Signals) -> Iterator[None]:
+    """A process that is started in the block gets the signal when it is ready for it."""
+    resource_tracker.ensure_running()  # it lets signals through again when it starts
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {number})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _wait(job: _Job, pool: Sequence[_Job]) -> None:
+    """Wait for the end of a process; a further Ctrl-C stops all at once."""
+    while job.process.is_alive():
+        try:
+            job.process.join()
+        except KeyboardInterrupt:
+            _stop(pool)
+
+
+def _stop(pool: Sequence[_Job]) -> None:
+    for job in pool:
+        if job.process.is_alive():
+            os.kill(job.process.pid, signal.SIGINT)
+
+
+# --- in the process ---------------------------------------------------------------------------
+
+
+def _work(work: _Work, pipe: "connection.Connection[Any, Any]") -> None:
+    """Make the rows that come through the pipe, and answer each; ends when None comes."""
+    os.setsid()  # a terminal's Ctrl-C reaches the parent alone, which passes it on once
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    work.log.parent.mkdir(parents=True, exist_ok=True)
+    with open(work.log, "a", buffering=1, encoding="utf-8") as log:
+        os.dup2(log.fileno(), sys.stdout.fileno())
+        os.dup2(log.fileno(), sys.stderr.fileno())
+        with contextlib.suppress(KeyboardInterrupt, EOFError):
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+            _use_device(work)
+            maker: RowMaker | None = None
+            while asked := pipe.recv():
+                row, fitted = asked
+                click.echo(str(row), err=True)
+                try:
+                    maker = maker or _maker(work)
+                    maker.fitter.made |= fitted
+                    answer: Answer = ("made", (maker.make(row), maker.fitter.made))
+                except InputError as error:
+                    answer = ("refused", error.message)
+                except Exception as error:
+                    traceback.print_exc()
+                    answer = ("broke", f"{type(error).__name__}: {error}")
+                pipe.send(answer)
+
+
+def _maker(work: _Work) -> RowMaker:
+    data = Datasets(Dataset.open(work.train), Dataset.open(work.test))
+    train = training_samples(work.benchmark, data.train, work.data_root, work.threads)
+    return RowMaker(work.benchmark, work.folder, data, train, work.rerun)
+
+
+def _use_device(work: _Work) -> None:
+    """So many threads, and of several GPUs the one whose turn it is."""
+    torch.set_num_threads(work.threads)
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    known = visible.split(",") if visible else [str(i) for i in range(torch.cuda.device_count())]
+    if known:
+        os.environ["CUDA_VISIBLE_DEVICES"] = known[(work.number - 1) % len(known)]
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    connection.wait([parent.sentinel])
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def _say(progress: bool, text: str) -> None:
+    if progress:
+        click.echo(text, err=True)

@@ -1,0 +1,115 @@
+"""A row of a benchmark from training to record; each step resumes."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from hdeocc.fitted import Fitted
+from hdeocc.method import Track
+from leaderboards.benchmark import Benchmark
+from leaderboards.fit import Fitter, Rerun
+from leaderboards.folder import Folder
+from leaderboards.plan import Planned
+from leaderboards.predict import Predictions, predict_content, predict_masks
+from leaderboards.records import Data, write_record
+from leaderboards.score import Row, Scorer
+from metrics import weights
+from synth.live import Live
+from synth.plan import open_plan
+from synth.store import Dataset, Split
+
+
+@dataclass(frozen=True)
+class Datasets:
+    """What a benchmark learns from, and what it is scored on."""
+
+    train: Dataset
+    test: Dataset
+
+
+def truth_cache() -> Path:
+    """Where features of true photos are kept between runs, by test split, rules and network."""
+    return weights.cache_folder() / "truth"
+
+
+def data_facts(dataset: Dataset, split: str = "test") -> Data:
+    """What records say of the data set whose split was scored."""
+    recipe = dataset.recipe
+    return Data(
+        name=recipe.name,
+        title=recipe.title or recipe.name,
+        fingerprint=dataset.fingerprint,
+        test_fingerprint=dataset.split(split).fingerprint,
+    )
+
+
+def training_samples(
+    benchmark: Benchmark, dataset: Dataset, data_root: Path | None, workers: int
+) -> Split | Live:
+    """What the methods of a benchmark learn from: stored samples, or ever new ones.
+
+    Raises:
+        InputError: the sources of new samples cannot be read.
+    """
+    if benchmark.train == "disk":
+        return dataset.split("train")
+    return Live(open_plan(dataset.recipe, data_root), workers=workers)
+
+
+class RowMaker:
+    """Fits, predicts and scores rows of one benchmark, one after the other."""
+
+    def __init__(
+        self,
+        benchmark: Benchmark,
+        folder: Folder,
+        data: Datasets,
+        train: Split | Live,
+        rerun: Rerun,
+    ) -> None:
+        self.benchmark, self.folder = benchmark, folder
+        self.again = rerun == "always"
+        self.test = data.test.split("test")
+        self.fitter = Fitter(folder, benchmark, train, data.train.split("val"), rerun)
+        self.scorer = Scorer(benchmark, data_facts(data.test), self.test, truth_cache())
+        self.masks: dict[tuple[str, int], Predictions] = {}
+
+    def make(self, row: Planned) -> list[Path]:
+        """One row, by every protocol of its track; returns the records that were written."""
+        made = self._made(row)
+        new = []
+        for rules in self.benchmark.rules_of(row.track):
+            path = self.folder.result(row.track, row.name, row.seed, rules)
+            if self.again or self.scorer.stored(path, made, rules) is None:
+                write_record(path, self.scorer.record(made, rules))
+                new.append(path)
+        return new
+
+    def _made(self, row: Planned) -> Row:
+        if row.track == "full":
+            return self._full(row)
+        track: Track = "mask" if row.track == "mask" else "content"
+        fitted = self.fitter.get(track, row.name, row.seed)
+        where = self.folder.predictions(row.track, row.name, row.seed)
+        if track == "content":
+            made = predict_content(where, fitted, self.test, self.again)
+        else:
+            made = predict_masks(where, fitted, self.test, self.again)
+            self.masks[row.name, row.seed] = made
+        return Row(track, row.name, row.seed, (fitted,), (made,))
+
+    def _full(self, row: Planned) -> Row:
+        (mask, content), seed = row.names, row.seed
+        fitted = (self.fitter.get("mask", mask, seed), self.fitter.get("content", content, seed))
+        masks = self._masks(mask, seed, fitted[0])
+        where = self.folder.predictions("full", row.name, seed)
+        made = predict_content(where, fitted[1], self.test, self.again, masks)
+        return Row("full", row.name, seed, fitted, (masks, made))
+
+    def _masks(self, name: str, seed: int, fitted: Fitted) -> Predictions:
+        """The masks of a row of this seed; of one that learns nothing, those of the first seed."""
+        first = self.benchmark.seeds[0]
+        key = (name, seed if fitted.method.learned else first)
+        if key not in self.masks:
+            where = self.folder.predictions("mask", name, key[1])
+            self.masks[key] = predict_masks(where, fitted, self.test, self.again)
+        return self.masks[key]
