@@ -11,6 +11,7 @@ PARSING = "parsing_miou"
 NO_PARSING = "does not parse"
 NO_LABELS = "the samples have no labels of body parts"
 UNTOLD = "not known: whoever made these predictions did not say"
+UNCOUNTED = "not counted: its network is not made of torch's modules"
 
 
 def empty_cells(rows: Sequence[Row], specs: Sequence[MetricSpec]) -> dict[tuple[str, str], str]:
@@ -20,7 +21,7 @@ def empty_cells(rows: Sequence[Row], specs: Sequence[MetricSpec]) -> dict[tuple[
         for spec in specs:
             if (why := _why(row, spec.name)) is not None:
                 found[spec.name, row.key] = why
-        found |= {(column, row.key): UNTOLD for column in _untold(row.record)}
+        found |= {(column, row.key): why for column, why in _untold(row.record)}
     return found
 
 
@@ -46,11 +47,12 @@ def _why_record(record: Record, metric: str) -> str | None:
     return record.empty.get(metric, "not counted on any sample")
 
 
-def _untold(record: Record) -> Iterator[str]:
+def _untold(record: Record) -> Iterator[tuple[str, str]]:
     """Columns of cost that are not known; a method without a network has no multiply-adds."""
     if record.parameters is None:
-        yield "parameters"
+        yield "parameters", UNTOLD
     if record.macs is None and record.parameters != 0:
-        yield "macs"
+        ours = record.parameters is not None and record.milliseconds is not None
+        yield "macs", UNCOUNTED if ours else UNTOLD
     if record.milliseconds is None:
-        yield "milliseconds"
+        yield "milliseconds", UNTOLD

@@ -332,11 +332,15 @@ def test_a_method_that_does_not_parse_says_so_and_nothing_scary() -> None:
 def test_what_nobody_said_of_the_cost_is_empty_with_its_reason() -> None:
     silent = record("theirs", LOW, parameters=None, macs=None, milliseconds=None)
     floor = record("floor", HIGH, parameters=0, macs=None)
-    (table,) = make_tables([silent, floor])
+    graph = record("graph", HIGH, parameters=7, macs=None)
+    (table,) = make_tables([silent, floor, graph])
+    assert (
+        table.notes["macs", graph.key] == "not counted: its network is not made of torch's modules"
+    )
     assert {name for name, key in table.notes if key == silent.key} == {*COST}
     assert not any(key == floor.key for _, key in table.notes), "no network, no multiply-adds"
     assert "did not say" in table.notes["parameters", silent.key]
-    assert footnotes(table) == {} and len(footnotes(table, cost=True)) == 1
+    assert footnotes(table) == {} and len(footnotes(table, cost=True)) == 2
 
 
 def test_an_unfit_record_without_samples_has_a_reason() -> None:
