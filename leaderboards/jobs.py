@@ -4,13 +4,15 @@ Small networks leave most of a processor idle: as many processes as there are co
 than one that uses all of them. Rows that share a training, such as a mask row and what is guided by
 it, wait for each other; what is made is the same as when one process makes it all, row by row.
 
-A process tells what it does in ``logs/job-N.log``. One Ctrl-C reaches all of them: a training keeps
+A terminal shows how far the rows are, by their checkpoints; what a process has to say stands in
+``logs/job-N.log``. One Ctrl-C reaches all of them: a training keeps
 its checkpoint. They end when the process that started them ends, however it does.
 """
 
 import contextlib
 import multiprocessing
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -29,8 +31,12 @@ from leaderboards.fit import Rerun
 from leaderboards.folder import Folder
 from leaderboards.make_rows import Datasets, RowMaker, training_samples
 from leaderboards.plan import Planned, stands_on
+from leaderboards.status import DONE, MISSING, row_status
 from synth.errors import InputError
 from synth.store import Dataset
+
+EVERY = 5  # seconds between two looks at how far the rows are
+CLEAR = "\r\x1b[K"  # back to the begin of the terminal's line, which is emptied
 
 Answer = tuple[Literal["made", "refused", "broke"], Any]
 
@@ -117,20 +123,51 @@ def make_rows(
     ]  # fmt: skip
     new: list[Path] = []
     fitted: set[Path] = set()
+    shown = _Progress(benchmark, folder, progress)
     with _processes(works) as pool:
         while schedule.waiting or any(job.row for job in pool):
             for job in pool:
                 if job.row is None and (row := schedule.next()):
                     _begin(job, row, fitted)
-                    _say(progress, f"[{len(rows) - len(schedule.waiting)}/{len(rows)}] {row}")
-            for pipe in connection.wait([job.pipe for job in pool if job.row]):
+                    shown.say(f"[{len(rows) - len(schedule.waiting)}/{len(rows)}] {row}")
+            making = [job for job in pool if job.row]
+            ready = connection.wait([job.pipe for job in making], timeout=EVERY)
+            if not ready:
+                shown.show([job.row for job in making if job.row])
+            for pipe in ready:
                 job = next(one for one in pool if one.pipe is pipe)
                 row, written, models = _answer(job)
                 schedule.made(row)
                 new += written
                 fitted |= models
-                _say(progress, f"      {row}: made")
+                shown.say(f"      {row}: made")
     return new
+
+
+class _Progress:
+    """What a terminal is told: a line for all that happened, below it how far the rows are now."""
+
+    def __init__(self, benchmark: Benchmark, folder: Folder, wanted: bool) -> None:
+        self.benchmark, self.folder, self.wanted = benchmark, folder, wanted
+        self.live = wanted and sys.stderr.isatty()
+
+    def say(self, text: str) -> None:
+        """A line that stays."""
+        if self.wanted:
+            click.echo(f"{CLEAR if self.live else ''}{text}", err=True)
+
+    def show(self, rows: Sequence[Planned]) -> None:
+        """A line that the next one replaces; only in a terminal."""
+        if self.live:
+            now = " | ".join(f"{row}: {self._state(row)}" for row in rows)
+            width = shutil.get_terminal_size().columns - 1
+            click.echo(f"{CLEAR}{now[:width]}", err=True, nl=False)
+
+    def _state(self, row: Planned) -> str:
+        state = row_status(self.benchmark, self.folder, row)
+        if state.fitted not in (DONE, MISSING):
+            return state.fitted
+        return "predicts, scores" if state.fitted == DONE else "begins"
 
 
 def _begin(job: _Job, row: Planned, fitted: set[Path]) -> None:
@@ -262,8 +299,3 @@ def _end_with_parent() -> None:
     assert parent is not None
     connection.wait([parent.sentinel])
     os.kill(os.getpid(), signal.SIGINT)
-
-
-def _say(progress: bool, text: str) -> None:
-    if progress:
-        click.echo(text, err=True)

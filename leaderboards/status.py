@@ -59,7 +59,7 @@ def status(out: Path) -> Status:
     chosen = claim.benchmark.only(None if claim.methods is None else list(claim.methods))
     folder = Folder(out)
     expected = _test_samples(folder)
-    rows = tuple(_row(chosen, folder, row, expected) for row in planned(chosen, claim.seeds))
+    rows = tuple(row_status(chosen, folder, row, expected) for row in planned(chosen, claim.seeds))
     return Status(chosen, _data(folder, chosen), rows)
 
 
@@ -77,7 +77,10 @@ def _test_samples(folder: Folder) -> int | None:
     return found if isinstance(found, int) else None
 
 
-def _row(benchmark: Benchmark, folder: Folder, row: Planned, expected: int | None) -> RowStatus:
+def row_status(
+    benchmark: Benchmark, folder: Folder, row: Planned, expected: int | None = None
+) -> RowStatus:
+    """How far one row is; ``expected``: test samples, None where they are not known."""
     fits = [_fitted(benchmark, folder, *part, row.seed) for part in row.parts]
     open_ = [state for state in fits if state != DONE]
     scores = [_scored(folder, row, rules) for rules in benchmark.rules_of(row.track)]

@@ -16,7 +16,7 @@ from leaderboards.benchmark import load_benchmark
 from leaderboards.diff import diff
 from leaderboards.fit import Fitter
 from leaderboards.folder import Folder
-from leaderboards.jobs import Schedule, _answer, _Job
+from leaderboards.jobs import Schedule, _answer, _Job, _Progress
 from leaderboards.plan import Planned, planned, stands_on
 from leaderboards.records import read_records
 from leaderboards.status import status
@@ -200,6 +200,30 @@ def test_a_process_that_died_is_named_with_its_row(tmp_path: Path) -> None:
     job = _Job(None, ours, tmp_path / "job-1.log", Planned("mask", ("unet",), 2))
     with pytest.raises(InputError, match=r"row mask track: unet, seed 2: .*memory.*job-1\.log"):
         _answer(job)
+
+
+def test_a_terminal_shows_how_far_the_rows_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    benchmark = load_benchmark("photos-64")
+    rows = [Planned("mask", ("unet",), 0), Planned("content", ("telea",), 0)]
+    training = Folder(tmp_path).tried("mask.unet", 3e-4)[1]
+    (training / "step-120").mkdir(parents=True)
+    (training / "training.json").write_text("{}")
+    shown = _Progress(benchmark, Folder(tmp_path), wanted=True)
+    shown.show(rows)
+    assert capsys.readouterr().err == "", "a file holds no line that is replaced"
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "90")
+    shown = _Progress(benchmark, Folder(tmp_path), wanted=True)
+    shown.show(rows)
+    shown.say("done")
+    said = capsys.readouterr().err
+    line = "mask track: unet: 0 of 3 rates, step 120 of 438 | content track: telea: begins"
+    assert said == f"\r\x1b[K{line}\r\x1b[Kdone\n"
+    monkeypatch.setenv("COLUMNS", "20")
+    shown.show(rows)
+    assert capsys.readouterr().err == f"\r\x1b[K{line[:19]}"
 
 
 def children(pid: int) -> list[int]:
