@@ -10,6 +10,7 @@ from leaderboards.fit import Fitter, Rerun
 from leaderboards.folder import Folder
 from leaderboards.plan import Planned
 from leaderboards.predict import Predictions, predict_content, predict_masks
+from leaderboards.rates import Choice, read_choice
 from leaderboards.records import Data, write_record
 from leaderboards.score import Row, Scorer
 from metrics import weights
@@ -95,7 +96,7 @@ class RowMaker:
         else:
             made = predict_masks(where, fitted, self.test, self.again)
             self.masks[row.name, row.seed] = made
-        return Row(track, row.name, row.seed, (fitted,), (made,))
+        return Row(track, row.name, row.seed, (fitted,), (made,), self._choices(row))
 
     def _full(self, row: Planned) -> Row:
         (mask, content), seed = row.names, row.seed
@@ -103,7 +104,17 @@ class RowMaker:
         masks = self._masks(mask, seed, fitted[0])
         where = self.folder.predictions("full", row.name, seed)
         made = predict_content(where, fitted[1], self.test, self.again, masks)
-        return Row("full", row.name, seed, fitted, (masks, made))
+        return Row("full", row.name, seed, fitted, (masks, made), self._choices(row))
+
+    def _choices(self, row: Planned) -> dict[str, Choice]:
+        """How val chose the learning rates behind a row, where it had a choice."""
+        folders = {
+            track: self.folder.model(f"{track}.{name}", row.seed).parent
+            for track, name in row.parts
+            if len(self.benchmark.rates_of(track)) > 1
+        }
+        found = {track: read_choice(folder) for track, folder in folders.items()}
+        return {track: choice for track, choice in found.items() if choice is not None}
 
     def _masks(self, name: str, seed: int, fitted: Fitted) -> Predictions:
         """The masks of a row of this seed; of one that learns nothing, those of the first seed."""

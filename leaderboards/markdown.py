@@ -1,7 +1,7 @@
 """Tables as Markdown, rounded for reading."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from leaderboards.formats import (
     EMPTY,
@@ -17,6 +17,7 @@ from leaderboards.formats import (
 from leaderboards.order import TITLE as ORDER_TITLE
 from leaderboards.order import Order, orders_of
 from leaderboards.published import REST, TITLE, UNKNOWN, WORDS, beside, wrong_sums
+from leaderboards.rates import CRITERIA
 from leaderboards.records import Total
 from leaderboards.rows import Row
 from leaderboards.stats import Interval
@@ -83,6 +84,9 @@ def _section(table: Table, intervals: bool) -> str:
     spec = table.spec(table.headline)
     if bins := bins_table(table, spec, intervals):
         parts += [f"### {spec.title} {arrow(spec)} by visible share of the person", bins]
+    if tried := rates_table(table):
+        criterion = _head(table.spec(CRITERIA[table.track][0]))
+        parts += [f"### Learning rates: {criterion} on val, that of the chosen one bold", tried]
     for name in protocol.PART_METRICS[table.track]:
         if by_part := parts_table(table, name, intervals):
             parts += [f"### {_part_title(table, name)} by part of the body", by_part]
@@ -181,6 +185,34 @@ def bins_table(table: Table, spec: MetricSpec, intervals: bool = False) -> str:
         for row in table.rows
     ]
     return aligned(heads, lines, {0})
+
+
+def rates_table(table: Table) -> str:
+    """What val said of the learning rates it chose among: one row a method; "" without any."""
+    found = {row.key: row.record.rates.get(table.track, {}) for row in table.rows}
+    rates = sorted({rate for said in found.values() for rate in said}, key=float)
+    chosen = {row.key: _rate(row, table.track) for row in table.rows}
+    lines = [
+        [
+            escaped(table.label(row.record)),
+            *(_said(found[row.key], rate, chosen[row.key]) for rate in rates),
+        ]
+        for row in table.rows
+        if found[row.key]
+    ]
+    return aligned(["method", *rates], lines, {0}) if lines else ""
+
+
+def _rate(row: Row, track: str) -> float | None:
+    budget = (row.record.budget or {}).get(track, {})
+    return budget.get("lr")
+
+
+def _said(said: Mapping[str, float | None], rate: str, chosen: float | None) -> str:
+    value = said.get(rate)
+    if value is None:
+        return EMPTY if rate not in said else "no number"
+    return f"**{value:.4f}**" if chosen is not None and f"{chosen:g}" == rate else f"{value:.4f}"
 
 
 def parts_table(table: Table, metric: str, intervals: bool = False) -> str:

@@ -1,8 +1,8 @@
 """Which learning rate a method trains with, where its budget gives several.
 
-Each is tried at the first seed, with the whole budget; the one whose model does best on val is the
-method's at every seed. What was found is kept in ``rates.json`` beside the models, and the test
-split is never looked at.
+Each is tried at the first seed, with the whole budget or a part of it; the one whose model does
+best on val is the method's at every seed. What was found is kept in ``rates.json`` beside the
+models and in the records, and the test split is never looked at.
 """
 
 import json
@@ -22,7 +22,7 @@ from synth.sample import Sample
 
 RATES = "rates.json"
 # What val is asked for, and whether more of it is better.
-CRITERIA: dict[Track, tuple[str, bool]] = {"mask": ("iou", True), "content": ("l1_hole", False)}
+CRITERIA: Mapping[str, tuple[str, bool]] = {"mask": ("iou", True), "content": ("l1_hole", False)}
 
 
 @dataclass(frozen=True)

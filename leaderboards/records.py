@@ -103,6 +103,11 @@ class Record(_Strict):
     seed: int
     preset: str
     budget: dict[str, Any] | None = Field(description="None for methods that learn nothing")
+    rates: dict[str, dict[str, float | None]] = Field(
+        {},
+        description="by track, where val chose among learning rates: what it said of each (IoU of "
+        "masks, L1 in the hole); the chosen one is that of the budget",
+    )
     protocol: Protocol
     data: Data
     n_expected: int = Field(ge=0)

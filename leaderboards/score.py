@@ -1,6 +1,6 @@
 """Records of a benchmark's rows: nothing is scored that does not lie on disk as a PNG."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from hdeocc.method import Method
 from leaderboards import provenance, records
 from leaderboards.benchmark import Benchmark
 from leaderboards.predict import PARSING, Predictions
+from leaderboards.rates import Choice
 from leaderboards.records import Data, OldRecord, Protocol, Record, ResultTrack
 from leaderboards.score_pictures import Pictures, PictureScorer, Scored
 from metrics import protocol, weights
@@ -20,13 +21,18 @@ from synth.store import Split
 
 @dataclass(frozen=True)
 class Row:
-    """What is to be scored: one method, or a pair of them on the full track."""
+    """What is to be scored: one method, or a pair of them on the full track.
+
+    Attributes:
+        choices: by track, how val chose a method's learning rate; without those it had no say in.
+    """
 
     track: ResultTrack
     name: str
     seed: int
     fitted: tuple[Fitted, ...]
     predictions: tuple[Predictions, ...]
+    choices: Mapping[str, Choice] = field(default_factory=dict)
 
     @property
     def methods(self) -> list[Method]:
@@ -57,6 +63,7 @@ class Facts:
     seed: int = 0
     preset: str = ""
     budget: dict[str, Any] | None = None
+    rates: dict[str, dict[str, float | None]] = field(default_factory=dict)
     consumes: tuple[str, ...] = ()
     learned: bool | None = None
     pretrained: str | None = None
@@ -150,6 +157,7 @@ class Scorer:
             seed=row.seed,
             preset=self.benchmark.preset,
             budget=_budgets(self.benchmark, row.fitted),
+            rates={track: dict(choice.val) for track, choice in row.choices.items()},
             consumes=consumed(row),
             learned=any(method.learned for method in methods),
             pretrained=pretrained(methods),

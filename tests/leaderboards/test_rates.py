@@ -44,6 +44,27 @@ def test_every_rate_is_tried_once_and_the_best_is_kept(fake_world: Path) -> None
     assert max(choice.val, key=lambda rate: choice.val[rate] or 0) == "0.5"
 
 
+def test_records_and_tables_say_what_val_said(fake_world: Path) -> None:
+    made = run(fake_world, rated())
+    choice = read_choice(fake_world / "models" / "mask.rated")
+    assert choice is not None
+    by_seed = {(one.method, one.seed): one.rates for one in made}
+    assert by_seed["rated", 3] == by_seed["rated", 4] == {"mask": choice.val}
+    assert by_seed["identity", 3] == {}
+    assert read_records(fake_world / "results") == made
+    text = (fake_world / "leaderboard.md").read_text()
+    said = [f"{choice.val[rate]:.4f}" for rate in ("0.1", "0.2", "0.5")]
+    head, line = text[text.index("### Learning rates: IoU ↑ on val") :].split("\n")[2:5:2]
+    assert head.split() == ["|", "method", "|", "0.1", "|", "0.2", "|", "0.5", "|"]
+    assert line.split() == f"| Rated | {said[0]} | {said[1]} | **{said[2]}** |".split()
+
+
+def test_where_there_is_no_choice_nothing_is_said_of_one(fake_world: Path) -> None:
+    (record,) = [one for one in run(fake_world, rated("0.1", "[3]")) if one.method == "rated"]
+    assert record.rates == {}
+    assert "Learning rates" not in (fake_world / "leaderboard.md").read_text()
+
+
 def test_the_chosen_model_is_the_one_that_was_tried(fake_world: Path) -> None:
     run(fake_world, rated())
     folder = Folder(fake_world)
