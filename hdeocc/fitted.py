@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 FITTED = "fitted.json"
+MARKER = "training.json"
 About = dict[str, object]
 
 
@@ -90,7 +91,7 @@ def describe(
         about["outside_weights"] = outside
     if method.learned:
         about |= {
-            "budget": dataclasses.asdict(budget),
+            "budget": budget.facts(),
             "train": train.fingerprint,
             "val": val.fingerprint,
             "upstream": {name: fitted.key for name, fitted in sorted(upstream.items())},
@@ -110,7 +111,8 @@ def fit_into(
     """Fit a method and leave it in ``folder``, whole or not at all; ``half``: in half precision.
 
     With ``data.workdir`` an interrupted training of the same ``about`` goes on, its seconds too;
-    that of another is started anew. On several processes the first one writes.
+    that of another is started anew. One that is to stop on the way keeps its state, for
+    :func:`go_on_from`. On several processes the first one writes.
     """
     workdir = data.workdir
     key = digest(about)
@@ -125,10 +127,24 @@ def fit_into(
             elapsed.keep()
     if fabric.is_global_zero:
         _save(folder, method, {"key": key, **about}, elapsed.seconds, half)
-        if workdir is not None:
+        if workdir is not None and budget.stop is None:
             checkpoint.clear_states(workdir)
             elapsed.forget()  # or fitting it again would add up
     fabric.barrier()
+
+
+def go_on_from(begun: Path, workdir: Path, about: About) -> None:
+    """Let the training of ``about`` in ``workdir`` go on from where one in ``begun`` was stopped.
+
+    Both are of the same budget but for its ``stop``. A training of ``about`` that was begun in
+    ``workdir`` already goes on from its own state.
+    """
+    marker = workdir / MARKER
+    if marker.is_file() and read_json(marker).get("key") == digest(about):
+        return
+    with new_folder(workdir) as unfinished:
+        shutil.copytree(begun, unfinished, dirs_exist_ok=True)
+        write_text(unfinished / MARKER, json.dumps({"key": digest(about)}))
 
 
 def _save(folder: Path, method: Method, about: About, seconds: float, half: bool) -> None:
@@ -143,7 +159,7 @@ def _save(folder: Path, method: Method, about: About, seconds: float, half: bool
 
 def _same_training_or_none(workdir: Path, key: str) -> None:
     """Go on with an interrupted training only if it is the very same one."""
-    marker = workdir / "training.json"
+    marker = workdir / MARKER
     if not (marker.is_file() and read_json(marker).get("key") == key):
         shutil.rmtree(workdir, ignore_errors=True)
     write_text(marker, json.dumps({"key": key}))

@@ -6,7 +6,7 @@ A method is one class registered under the entry-point group ``hdeocc.methods`` 
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -42,6 +42,8 @@ class Budget:
         ema: decay of the weight average that predicts.
         clip: largest gradient norm of the generator.
         precision: of Fabric, e.g. "bf16-mixed" or "32-true".
+        stop: samples after which to stop on the way, with the schedule of all; None for none. A
+            training with a work folder can go on from there.
     """
 
     samples: int
@@ -51,11 +53,23 @@ class Budget:
     ema: float = 0.999
     clip: float = 1.0
     precision: Precision = "32-true"
+    stop: int | None = None
 
     @property
     def steps(self) -> int:
         """Optimiser steps: samples over batch, rounded up."""
         return max(1, -(-self.samples // self.batch))
+
+    @property
+    def last_step(self) -> int:
+        """The step after which to stop: the last one, or that on the way."""
+        on_the_way = self.steps if self.stop is None else max(1, -(-self.stop // self.batch))
+        return min(self.steps, on_the_way)
+
+    def facts(self) -> dict[str, Any]:
+        """The fields by name; ``stop`` only where there is one."""
+        known = asdict(self)
+        return known if self.stop is not None else {k: v for k, v in known.items() if k != "stop"}
 
 
 @dataclass

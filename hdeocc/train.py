@@ -48,9 +48,10 @@ def train(
 
     With ``data.workdir`` the state is kept there: a training that was killed goes on where it
     stopped, with the batches and draws it would have had, and ends with the same weights. The last
-    state stays, so that nothing is lost before the weights are saved; clear it afterwards
-    (``hdeocc.checkpoint.clear_states``). Beside it: ``log.jsonl`` (every step), ``log/``
-    (TensorBoard), ``pictures/`` and ``pace.json`` (step time, memory).
+    state stays, so that nothing is lost before the weights are saved, and one that was to ``stop``
+    on the way can go on; clear it afterwards (``hdeocc.checkpoint.clear_states``). Beside it:
+    ``log.jsonl`` (every step), ``log/`` (TensorBoard), ``pictures/`` and ``pace.json`` (step time,
+    memory).
 
     Several processes (see ``hdeocc.across``) share every batch; the first one writes.
 
@@ -66,7 +67,7 @@ def train(
     workdir = data.workdir if fabric.is_global_zero else None
     log, pace = TrainingLog(workdir, state.step), Pace(fabric.device)
     elapsed = Elapsed(workdir)
-    steps = range(state.step, budget.steps)
+    steps = range(state.step, budget.last_step)
     batches = training_batches(
         Cached(data.train), budget.batch, budget.seed, steps, augmentation, share
     )
@@ -84,7 +85,7 @@ def train(
                     pace.paused()
                 stop = anywhere(interrupts.asked, fabric.device)
                 late = time.monotonic() - saved > CHECKPOINT_SECONDS
-                if workdir and (stop or late or state.step == budget.steps):
+                if workdir and (stop or late or state.step == budget.last_step):
                     log.sync()
                     elapsed.keep()
                     state.save(workdir)
@@ -103,7 +104,7 @@ def train(
         log.close()
     state.finish()
     if workdir and pace.steps:
-        facts = pace.facts(budget, fabric) | {"steps": budget.steps}
+        facts = pace.facts(budget, fabric) | {"steps": budget.last_step}
         write_text(workdir / "pace.json", json.dumps(facts, indent=1) + "\n")
 
 
@@ -173,7 +174,7 @@ def _validate(
 
 def _bar(method: Learned, state: State, budget: Budget, fabric: "Fabric") -> Any:
     return tqdm(
-        total=budget.steps,
+        total=budget.last_step,
         initial=state.step,
         desc=f"train {method.track} {method.title}",
         unit="step",

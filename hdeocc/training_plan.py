@@ -1,6 +1,5 @@
 """Which methods `hdeocc train` trains, in which order, with which options and budgets."""
 
-import dataclasses
 import json
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -181,6 +180,6 @@ def settings_of(
         settings[part.track] = {
             "method": part.key,
             "options": part.kind.settings(preset, part.options)[1],
-            **dataclasses.asdict(part.budget),
+            **part.budget.facts(),
         }
     return settings

@@ -8,7 +8,7 @@ model.json, README.md       what the model is, from what, how good
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -116,7 +116,7 @@ class Run:
             "method": part.key,
             "title": fitted.method.title,
             "options": fitted.method.options,
-            "budget": asdict(part.budget),
+            "budget": part.budget.facts(),
             "seconds": fitted.seconds,
             "pace": read_json(pace) if pace.is_file() else {},
             "val": measure(fitted.method, val),

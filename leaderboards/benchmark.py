@@ -34,8 +34,8 @@ class TrackBudget(Strict):
     trial_samples: int | None = Field(
         None,
         gt=0,
-        description="samples that each of several rates is tried with; without it a try has the "
-        "whole budget, and the best one is the model",
+        description="of its samples those that each of several rates is tried with: the best goes "
+        "on from there; without it every try has all samples, and the best one is the model",
     )
     ema: float = Field(0.999, ge=0, lt=1)
     clip: float = Field(1.0, gt=0)
@@ -63,7 +63,7 @@ class TrackBudget(Strict):
 
     def trial(self, seed: int, lr: float) -> Budget:
         """The budget of trying one of several rates."""
-        return replace(self.with_seed(seed, lr), samples=self.trial_samples or self.samples)
+        return replace(self.with_seed(seed, lr), stop=self.trial_samples)
 
 
 class Budgets(Strict):

@@ -7,10 +7,12 @@ from typing import Literal
 
 import torch
 
+from hdeocc.checkpoint import clear_states
 from hdeocc.fitted import (
     Fitted,
     describe,
     fit_into,
+    go_on_from,
     is_fitted,
     make_fabric,
     restored,
@@ -64,16 +66,19 @@ class Fitter:
         key, benchmark = f"{track}.{name}", self.benchmark
         model, training = self.folder.model(key, seed), self.folder.training(key, seed)
         rates = benchmark.rates_of(track)
-        several = len(rates) > 1 and self._kind(track, name).learned
-        lr = self._choice(track, name).lr if several else rates[0]
-        budget = benchmark.budget_of(track, seed, lr)
-        if (
-            not several
-            or seed != benchmark.seeds[0]
-            or budget != benchmark.trial_of(track, seed, lr)
-        ):
+        if len(rates) == 1 or not self._kind(track, name).learned:
+            budget = benchmark.budget_of(track, seed, rates[0])
             return self._trained(track, name, budget, model, training)
-        tried, _ = self.folder.tried(key, lr)
+        lr = self._choice(track, name).lr
+        budget = benchmark.budget_of(track, seed, lr)
+        if seed != benchmark.seeds[0]:
+            return self._trained(track, name, budget, model, training)
+        tried, begun = self.folder.tried(key, lr)
+        if budget != benchmark.trial_of(track, seed, lr):
+            found = self._trained(track, name, budget, model, training, begun)
+            for rate in rates:
+                clear_states(self.folder.tried(key, rate)[1])
+            return found
         if not model.is_dir() or file_digests(model) != file_digests(tried):
             with new_folder(model) as unfinished:
                 shutil.copytree(tried, unfinished, dirs_exist_ok=True)
@@ -101,9 +106,18 @@ class Fitter:
         return kind.variant(self.benchmark.preset, variant.options, variant.title)
 
     def _trained(
-        self, track: Track, name: str, budget: Budget, folder: Path, training: Path
+        self,
+        track: Track,
+        name: str,
+        budget: Budget,
+        folder: Path,
+        training: Path,
+        begun: Path | None = None,
     ) -> Fitted:
-        """The method fitted with a budget, from ``folder`` or trained now."""
+        """The method fitted with a budget, from ``folder`` or trained now.
+
+        ``begun``: where the same training was stopped on the way.
+        """
         variant = self.benchmark.variant(track, name)
         needed = self._kind(track, name).upstream
         upstream = {one: self._upstream(one, budget.seed) for one in needed}
@@ -116,6 +130,8 @@ class Fitter:
             workdir = training if method.learned else None
             if workdir is not None and again:
                 shutil.rmtree(workdir, ignore_errors=True)
+            if workdir is not None and begun is not None and begun.is_dir():
+                go_on_from(begun, workdir, about)
             data = FitData(self.train, self.val, workdir)
             data.upstream = {name: fitted.method for name, fitted in upstream.items()}
             fit_into(folder, method, about, data, budget, make_fabric(budget))

@@ -1,8 +1,10 @@
 """Which learning rate a method trains with, where its budget gives several.
 
-Each is tried at the first seed, with the whole budget or a part of it; the one whose model does
-best on val is the method's at every seed. What was found is kept in ``rates.json`` beside the
-models and in the records, and the test split is never looked at.
+Each is tried at the first seed, to the end of its training or some way into it; the one whose model
+does best on val goes on, and is the method's at every seed. A try that ends on the way has the
+schedule of the whole training: schedules shortened to the try prefer rates that are too high for
+the long one. What was found is kept in ``rates.json`` beside the models and in the records, and the
+test split is never looked at.
 """
 
 import json

@@ -105,7 +105,7 @@ def _fitted(benchmark: Benchmark, folder: Folder, track: Track, name: str, seed:
     step = _step(folder.training(key, seed))
     rates = benchmark.rates_of(track)
     if len(rates) > 1 and seed == benchmark.seeds[0] and step is None:
-        return _tried(folder, key, rates, benchmark.trial_of(track, seed, rates[0]).steps)
+        return _tried(folder, key, rates, benchmark.trial_of(track, seed, rates[0]).last_step)
     if step is not None:
         return f"step {step} of {budget.steps}"
     return "other budget" if done else MISSING

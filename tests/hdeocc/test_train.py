@@ -75,6 +75,33 @@ def test_an_interrupted_training_ends_with_the_same_weights(
     assert last is not None and last[0] == STEPS  # kept until the weights are saved
 
 
+def test_a_training_stopped_on_the_way_goes_on_as_if_it_had_not(
+    unbroken: tuple[Tiny, Path], tmp_path: Path
+) -> None:
+    some = fit(workdir=tmp_path, stop=4 * 5 - 1)
+    found = checkpoint.load_state(tmp_path)
+    assert found is not None and found[0] == 5, "a step that is begun is finished"
+    log, whole = read_log(tmp_path), read_log(unbroken[1])
+    assert [one for one in log if "loss" in one] == [one for one in whole if "loss" in one][:5]
+    assert not all(
+        torch.equal(tensor, unbroken[0].nets.state_dict()[name])
+        for name, tensor in some.nets.state_dict().items()
+    )
+    assert_same_weights(some, fit(stop=20))
+    assert_same_weights(unbroken[0], fit(workdir=tmp_path))
+    assert read_log(tmp_path) == whole
+
+
+def test_a_budget_is_described_as_it_was_before_it_could_stop() -> None:
+    """Digests of fits that are kept somewhere go by these words."""
+    budget = Budget(samples=10, batch=4)
+    assert budget.last_step == budget.steps == 3 and "stop" not in budget.facts()
+    short = Budget(samples=10, batch=4, stop=5)
+    assert (short.last_step, short.steps) == (2, 3) and short.facts()["stop"] == 5
+    assert short.facts() == budget.facts() | {"stop": 5}
+    assert Budget(samples=10, batch=4, stop=1000).last_step == 3
+
+
 def test_nothing_that_watches_a_training_changes_it(unbroken: tuple[Tiny, Path]) -> None:
     """Validation, pictures, logs and checkpoints need a folder; the weights do not know of them."""
     assert_same_weights(unbroken[0], fit())

@@ -126,10 +126,10 @@ def one_cpu() -> Fabric:
     return Fabric(accelerator="cpu", devices=1, precision="32-true")
 
 
-def fit(steps: int = STEPS, workdir: Path | None = None) -> Tiny:
-    """A method trained for so many steps of four samples."""
+def fit(steps: int = STEPS, workdir: Path | None = None, stop: int | None = None) -> Tiny:
+    """A method trained for so many steps of four samples; ``stop``: samples to stop after."""
     method, samples = Tiny(), people()
-    budget = Budget(samples=4 * steps, batch=4, lr=5e-3, precision="32-true")
+    budget = Budget(samples=4 * steps, batch=4, lr=5e-3, precision="32-true", stop=stop)
     method.fit(FitData(samples, samples[:2], workdir), budget, one_cpu())
     return method
 

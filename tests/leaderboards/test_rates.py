@@ -3,19 +3,27 @@
 import json
 import math
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from hdeocc import train
 from hdeocc.folders import file_digests
+from hdeocc.training_log import read_log
+from hdeocc.training_state import State
 from leaderboards.benchmark import Benchmark, TrackBudget, parse_benchmark
+from leaderboards.fit import Fitter
 from leaderboards.folder import Folder
 from leaderboards.rates import choose, read_choice
 from leaderboards.records import Record, read_records
 from leaderboards.run import run_benchmark
 from leaderboards.status import status
 from synth.errors import InputError
+from tests.fakes import make_samples
 from tests.leaderboards import fakes
+from tests.leaderboards.fakes import FakeSplit
 
 
 def rated(rates: str = "[0.1, 0.5, 0.2]", seeds: str = "[3, 4]", more: str = "") -> Benchmark:
@@ -87,10 +95,63 @@ def test_a_short_try_is_not_the_model(fake_world: Path) -> None:
     spent = [one.budget["mask"] for one in made if one.method == "rated" and one.budget]
     assert [(budget["samples"], budget["lr"]) for budget in spent] == [(8, 0.5), (8, 0.5)]
     tried, _ = Folder(fake_world).tried("mask.rated", 0.5)
-    assert json.loads((tried / "fitted.json").read_text())["budget"]["samples"] == 4
+    spent = json.loads((tried / "fitted.json").read_text())["budget"]
+    assert (spent["samples"], spent["stop"]) == (8, 4), "the schedule is that of the whole"
     before = len(fakes.Rated.rates)
     run(fake_world, short)
     assert len(fakes.Rated.rates) == before, "nothing is trained twice"
+
+
+REAL = """
+name = "raced"
+title = "Raced"
+recipe = "people-tiny"
+protocol = "2"
+preset = "quick"
+seeds = [0, 1]
+[budget.mask]
+samples = 16
+batch = 4
+lr = {lr}
+{more}
+[budget.content]
+samples = 8
+[tracks]
+mask = ["pix2pix"]
+"""
+
+
+def test_the_best_goes_on_and_ends_where_it_would_have_without_being_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, step = list[float](), train.train_step
+
+    def counted(state: State, *more: Any) -> dict[str, float]:
+        losses = step(state, *more)
+        made.append(state.learning_rate)
+        return losses
+
+    monkeypatch.setattr(train, "train_step", counted)
+    samples = [make_samples(4, 64, np.random.default_rng(i)) for i in (0, 1)]
+    splits: Any = [FakeSplit(some, name) for some, name in zip(samples, "tv", strict=True)]
+
+    def fitter(name: str, lr: str, more: str = "") -> Fitter:
+        benchmark = parse_benchmark(REAL.format(lr=lr, more=more), name)
+        return Fitter(Folder(tmp_path / name), benchmark, *splits)
+
+    raced = fitter("raced", "[1e-3, 1e-2]", "trial_samples = 8")
+    found = raced.get("mask", "pix2pix", 0)
+    assert len(made) == 2 + 2 + 2, "two steps at either rate, then the other two at the better"
+    folder = Folder(tmp_path / "raced")
+    choice = read_choice(folder.model("mask.pix2pix", 0).parent)
+    assert choice is not None
+    alone = fitter("alone", f"{choice.lr}")
+    assert found.weights == alone.get("mask", "pix2pix", 0).weights
+    assert raced.get("mask", "pix2pix", 1).weights == alone.get("mask", "pix2pix", 1).weights
+    log = read_log(folder.training("mask.pix2pix", 0))
+    assert [one["step"] for one in log if "loss" in one] == [1, 2, 3, 4]
+    left = list((tmp_path / "raced" / "training").glob("*/*/step-*"))
+    assert not left, "no state is left behind"
 
 
 @pytest.mark.parametrize(
