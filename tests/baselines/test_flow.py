@@ -41,7 +41,7 @@ def fitted_before() -> dict[str, Method]:
 
 class TestFlowMask(LearnedConformance):
     method = FlowMask
-    heart_steps = 900
+    heart_steps = 1200
     heart_lr = 4e-3
     takes_float64 = False
     learn_steps = 150

@@ -29,7 +29,8 @@ PATHS = ("picture", "foreground")
 
 class TestOvsrContent(LearnedConformance, ContentConformance):
     method = OvsrContent
-    heart_steps = 600
+    heart_steps = 1000
+    heart_lr = 5e-4
 
 
 def test_the_full_networks_are_pix2pixs() -> None:
