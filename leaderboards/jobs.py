@@ -261,6 +261,8 @@ def _work(work: _Work, pipe: "connection.Connection[Any, Any]") -> None:
         os.dup2(log.fileno(), sys.stdout.fileno())
         os.dup2(log.fileno(), sys.stderr.fileno())
         with contextlib.suppress(KeyboardInterrupt, EOFError):
+            # Who was started in the background ignores Ctrl-C, and so would its processes.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
             _use_device(work)
             maker: RowMaker | None = None

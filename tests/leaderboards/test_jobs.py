@@ -127,9 +127,10 @@ def environment(folder: Path) -> dict[str, str]:
 
 
 def called(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    # As in the background of a shell, where Ctrl-C is ignored.
     return subprocess.run(
         command(folder, *arguments), env=environment(folder), text=True, capture_output=True,
-        timeout=600,
+        timeout=300, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
     )  # fmt: skip
 
 
@@ -247,6 +248,7 @@ def test_stopped_or_killed_no_process_stays(tmp_path: Path, how: int) -> None:
         command(tmp_path, "out", "--jobs", "2", "--methods", "content.two-stage,telea",
                 content=100_000),
         env=environment(tmp_path), text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     limit = time.monotonic() + 300
     while not training.is_dir() and run.poll() is None and time.monotonic() < limit:
