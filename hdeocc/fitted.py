@@ -139,8 +139,7 @@ def go_on_from(begun: Path, workdir: Path, about: About) -> None:
     Both are of the same budget but for its ``stop``. A training of ``about`` that was begun in
     ``workdir`` already goes on from its own state.
     """
-    marker = workdir / MARKER
-    if marker.is_file() and read_json(marker).get("key") == digest(about):
+    if _is_training_of(workdir, digest(about)):
         return
     with new_folder(workdir) as unfinished:
         shutil.copytree(begun, unfinished, dirs_exist_ok=True)
@@ -159,10 +158,14 @@ def _save(folder: Path, method: Method, about: About, seconds: float, half: bool
 
 def _same_training_or_none(workdir: Path, key: str) -> None:
     """Go on with an interrupted training only if it is the very same one."""
-    marker = workdir / MARKER
-    if not (marker.is_file() and read_json(marker).get("key") == key):
+    if not _is_training_of(workdir, key):
         shutil.rmtree(workdir, ignore_errors=True)
-    write_text(marker, json.dumps({"key": key}))
+    write_text(workdir / MARKER, json.dumps({"key": key}))
+
+
+def _is_training_of(workdir: Path, key: str) -> bool:
+    marker = workdir / MARKER
+    return marker.is_file() and read_json(marker).get("key") == key
 
 
 def is_fitted(folder: Path, key: str) -> bool:

@@ -15,7 +15,7 @@ from leaderboards.needs import recipes_of, require
 from leaderboards.plan import planned
 from leaderboards.records import Record
 from leaderboards.render import render
-from leaderboards.time_again import time_again
+from leaderboards.time_again import time_rows
 from metrics import protocol
 from synth.build import build
 from synth.errors import InputError
@@ -60,7 +60,7 @@ def run_benchmark(
             new = make_rows(chosen, folder, rows, data, data_root, rerun, jobs, progress)
             if new:
                 _say(progress, "time the new rows, one by one")
-                time_again(out, new)
+                time_rows(out, new)
         else:
             train = training_samples(chosen, data.train, data_root, workers)
             maker = RowMaker(chosen, folder, data, train, rerun)

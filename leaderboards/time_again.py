@@ -19,8 +19,18 @@ from synth.store import Dataset, Split
 Part = tuple[Path, str, int, Path | None]
 
 
-def time_again(out: Path, only: Collection[Path] | None = None) -> list[Record]:
-    """Time rows of an output folder again and render it; returns its records.
+def time_again(out: Path) -> list[Record]:
+    """Time every row of an output folder again and render it; returns its records.
+
+    Raises:
+        InputError: as :func:`time_rows`.
+    """
+    time_rows(out)
+    return render(out)
+
+
+def time_rows(out: Path, only: Collection[Path] | None = None) -> None:
+    """Time rows of an output folder again, in their records alone.
 
     Args:
         out: the folder.
@@ -43,7 +53,6 @@ def time_again(out: Path, only: Collection[Path] | None = None) -> list[Record]:
         devices = " and ".join(dict.fromkeys(one.device for one in made))
         now = {"milliseconds": sum(known), "device": devices}
         write_record(path, record.model_copy(update=now))
-    return render(out)
 
 
 def _parts(folder: Folder, record: Record) -> Iterator[Part]:

@@ -60,7 +60,7 @@ def _command(folder: Path) -> list[str]:
     return [sys.executable, "-m", "hdeocc", "bench", "run", str(benchmark), "--out", out]
 
 
-def _environment(folder: Path) -> dict[str, str]:
+def environment(folder: Path) -> dict[str, str]:
     # No feature networks: a fresh machine has none, and they would take most of the time.
     return os.environ | {"HDEOCC_CACHE": str(folder / "none"), "OMP_NUM_THREADS": "1"}
 
@@ -71,7 +71,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("job")
     first = subprocess.Popen(
         [*_command(folder), "--workers", "1"],
-        env=_environment(folder),
+        env=environment(folder),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -83,7 +83,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     first.wait()
     done = subprocess.run(
         [*_command(folder), "--workers", "1"],
-        env=_environment(folder),
+        env=environment(folder),
         capture_output=True,
         text=True,
     )

@@ -1,7 +1,6 @@
 """Rows made by several processes: the same results, nothing made twice, and an end for all."""
 
 import multiprocessing
-import os
 import signal
 import subprocess
 import sys
@@ -22,7 +21,7 @@ from leaderboards.records import read_records
 from leaderboards.status import status
 from synth.errors import InputError
 from tests.leaderboards import fakes
-from tests.leaderboards.test_end_to_end import RECIPE
+from tests.leaderboards.test_end_to_end import RECIPE, environment
 
 BENCHMARK = """
 name = "tiny"
@@ -119,11 +118,6 @@ def command(folder: Path, out: str, *more: str, content: int = 8) -> list[str]:
     benchmark.write_text(BENCHMARK.format(recipe=folder / "tiny.toml", content=content))
     program = [sys.executable, "-m", "hdeocc", "bench", "run", str(benchmark), "--workers", "1"]
     return [*program, "--out", str(folder / out), *more]
-
-
-def environment(folder: Path) -> dict[str, str]:
-    # No feature networks: they would take most of the time.
-    return os.environ | {"HDEOCC_CACHE": str(folder / "none"), "OMP_NUM_THREADS": "1"}
 
 
 def called(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
