@@ -75,6 +75,7 @@ class BestTemplate(Method):
     title: ClassVar[str] = "Best template"
     consumes: ClassVar[frozenset[str]] = frozenset({"initial"})
     learned: ClassVar[bool] = True
+    spends: ClassVar[bool] = False
     presets: ClassVar[Mapping[Preset, BestTemplateConfig]] = BEST_TEMPLATE_PRESETS
 
     def __init__(self, preset: Preset = "quick", sizes: BestTemplateConfig | None = None) -> None:

@@ -27,6 +27,7 @@ class Borrowed(Method):
     """
 
     learned: ClassVar[bool] = True
+    spends: ClassVar[bool] = False
     lender: ClassVar[type[Learned]]
 
     def __init__(self, preset: Preset = "quick") -> None:

@@ -9,7 +9,7 @@ it again from what the first one made. Networks and losses see pictures in [-1, 
 given one elsewhere, where the occluder stays.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, NamedTuple
 
@@ -45,6 +45,8 @@ class DeepFillConfig:
         output. A gate starts half open, so without it every layer halves the signal, and after 17
         of them neither picture nor gradient is left. None: Glorot's start, the original's, which
         has that fault and took a million steps.
+    dilations: of the four convolutions in the middle, on maps of a quarter of the side.
+    halvings: how often the discriminator halves the picture; 6 take 256 pixels to a 4 x 4 map.
     """
 
     cnum: int = 48
@@ -55,17 +57,25 @@ class DeepFillConfig:
     l1_over: Literal["frame", "hole"] = "frame"
     adversarial: float = 1.0
     gain: float | None = 2.5
+    dilations: tuple[int, ...] = (2, 4, 8, 16)
+    halvings: int = 6
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "dilations", tuple(self.dilations))
         if self.cnum < 4 or self.cnum % 4:
             raise ValueError(f"cnum {self.cnum}: a positive multiple of 4")
+        if not self.dilations or min(self.dilations) < 1:
+            raise ValueError(f"dilations {self.dilations}: one or more, each at least 1")
+        if self.halvings < 2:
+            raise ValueError(f"halvings {self.halvings}: at least 2")
 
 
 # In budgets of minutes or an hour an adversary of equal weight outruns an L1 over the frame, so
-# there it looks at the hole and weighs more. "full" has the original's losses.
+# there it looks at the hole and weighs more. "full" has the original's losses. What the networks
+# look at shrinks with the picture: on maps of 16 x 16 a dilation of 16 sees nothing but padding.
 PRESET_CONFIGS: dict[Preset, DeepFillConfig] = {
-    "quick": DeepFillConfig(12, 8, l1=10.0, l1_over="hole"),
-    "small": DeepFillConfig(28, 32, l1=10.0, l1_over="hole"),
+    "quick": DeepFillConfig(12, 8, l1=10.0, l1_over="hole", dilations=(1, 1, 2, 4), halvings=4),
+    "small": DeepFillConfig(28, 32, l1=10.0, l1_over="hole", dilations=(1, 2, 4, 8), halvings=5),
     "full": DeepFillConfig(),
 }
 AMODAL_CONFIGS = {preset: replace(c, amodal=True) for preset, c in PRESET_CONFIGS.items()}
@@ -109,8 +119,8 @@ def _encoder(inputs: int, widths: tuple[int, ...], last: Act) -> list[nn.Module]
     ]
 
 
-def _dilated(width: int) -> list[nn.Module]:
-    return [GatedConv(width, width, dilation=dilation) for dilation in (2, 4, 8, 16)]
+def _dilated(width: int, dilations: Sequence[int]) -> list[nn.Module]:
+    return [GatedConv(width, width, dilation=dilation) for dilation in dilations]
 
 
 def _decoder(inputs: int, c: int) -> list[nn.Module]:
@@ -138,12 +148,14 @@ class Painted(NamedTuple):
 class Refiner(nn.Module):
     """The second network: picture (B, 3, H, W) and closed pixels (B, 1, H, W) -> (B, 3, H, W)."""
 
-    def __init__(self, c: int, cosine: bool) -> None:
+    def __init__(self, config: DeepFillConfig) -> None:
         super().__init__()
-        self.cosine = cosine
+        c = config.cnum // 2
+        self.cosine = config.cosine
         hallucinating = (c, c, 2 * c, 2 * c, 4 * c, 4 * c)
         attending = (c, c, 2 * c, 4 * c, 4 * c, 4 * c)
-        self.hallucinate = nn.Sequential(*_encoder(3, hallucinating, F.elu), *_dilated(4 * c))
+        middle = _dilated(4 * c, config.dilations)
+        self.hallucinate = nn.Sequential(*_encoder(3, hallucinating, F.elu), *middle)
         # Rectified, so that the cosine of two patches is never below that of a closed one, 0.
         self.look = nn.Sequential(*_encoder(3, attending, F.relu))
         self.after = nn.Sequential(GatedConv(4 * c, 4 * c), GatedConv(4 * c, 4 * c))
@@ -168,8 +180,9 @@ class Generator(nn.Module):
         c = config.cnum // 2
         widths = (c, 2 * c, 2 * c, 4 * c, 4 * c, 4 * c)
         encoder = _encoder(6 if config.amodal else 5, widths, F.elu)
-        self.coarse = nn.Sequential(*encoder, *_dilated(4 * c), *_decoder(4 * c, c))
-        self.refine = Refiner(c, config.cosine)
+        middle = _dilated(4 * c, config.dilations)
+        self.coarse = nn.Sequential(*encoder, *middle, *_decoder(4 * c, c))
+        self.refine = Refiner(config)
         start_weights(self, config.gain)
 
     def forward(self, given: Tensor) -> Painted:
@@ -183,15 +196,15 @@ class Generator(nn.Module):
 
 
 class PatchDiscriminator(nn.Module):
-    """SN-PatchGAN: picture (B, 3, H, W) and hole (B, 1, H, W) -> (B, 4 * width, H/64, W/64).
+    """SN-PatchGAN: picture (B, 3, H, W) and hole (B, 1, H, W) -> (B, 4 * width, h, w).
 
-    Sizes are rounded up. Every number of the last map, which is activated as all others are, is a
-    judgement of its own.
+    h is H / 2 ** halvings, rounded up. Every number of the last map, which is activated as all
+    others are, is a judgement of its own.
     """
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, halvings: int = 6) -> None:
         super().__init__()
-        widths = (4, width, 2 * width, *[4 * width] * 4)
+        widths = (4, width, 2 * width, *[4 * width] * (halvings - 2))
         layers: list[nn.Module] = []
         for inputs, outputs in zip(widths, widths[1:], strict=False):
             layers += [spectral_norm(nn.Conv2d(inputs, outputs, 5, 2, 2)), nn.LeakyReLU(0.2)]
@@ -242,7 +255,8 @@ class DeepFillNets(Adversarial):
     discriminator: PatchDiscriminator
 
     def __init__(self, config: DeepFillConfig) -> None:
-        super().__init__(Generator(config), PatchDiscriminator(config.discriminator_width))
+        judge = PatchDiscriminator(config.discriminator_width, config.halvings)
+        super().__init__(Generator(config), judge)
         self.config = config
 
     def generator_step(self, batch: Batch) -> tuple[Terms, Terms]:

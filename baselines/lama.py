@@ -8,6 +8,8 @@ After Suvorov et al., "Resolution-robust Large Mask Inpainting with Fourier Conv
 The original knows no person, so it has four channels (`amodal` False). Its high receptive field
 perceptual loss looks through a segmentation network of ADE20K; ours looks through the parser that
 it is compared with, the frozen first hourglass of stage 1, on the picture and the amodal mask.
+The adversary and both feature losses are shown the recovered photo, not the network's whole picture
+as in the original, for everything outside the hole is handed through.
 
 The discriminator judges patches: those in the hole should be called painted, all others real. Half
 of what the original trains the hole with comes from there, none from L1, which looks at known
@@ -148,6 +150,13 @@ class LamaNets(Adversarial):
         self.config = config
         self.parser: Hourglass | None = None
 
+    def train(self, mode: bool = True) -> "LamaNets":
+        """The parser stays as it was fitted: its batch norm must not follow our pictures."""
+        super().train(mode)
+        if self.parser is not None:
+            self.parser.eval()
+        return self
+
     def generator_step(self, batch: Batch) -> tuple[Terms, Terms]:
         config, hole = self.config, hole_of(batch.modal, batch.amodal)
         made = self.generator(lama_input(batch, config.amodal))
@@ -160,7 +169,7 @@ class LamaNets(Adversarial):
         terms = {
             "l1_known": config.l1_known * (difference * ~hole).mean(),
             "adversarial": config.adversarial * F.softplus(-logits).mean(),
-            "matching": config.matching * _mean_square(found, wanted),
+            "matching": config.matching * torch.stack(_squares(found, wanted)).mean(),
         }
         if config.l1_hole:
             share = hole.sum().clamp_min(1)
@@ -169,7 +178,7 @@ class LamaNets(Adversarial):
             with torch.no_grad():
                 wanted = self._parsed(target, batch.amodal)
             found = self._parsed(comp, batch.amodal)
-            terms["perceptual"] = config.perceptual * _mean_square(found, wanted)
+            terms["perceptual"] = config.perceptual * torch.stack(_squares(found, wanted)).sum()
         return terms, {"comp": comp, "target": target, "hole": hole.float()}
 
     def _parsed(self, picture: Tensor, amodal: Tensor) -> list[Tensor]:
@@ -203,10 +212,10 @@ def _truth(batch: Batch, hole: Tensor) -> Tensor:
     return torch.where(hole, batch.clean, batch.image)
 
 
-def _mean_square(found: list[Tensor], wanted: list[Tensor]) -> Tensor:
-    """Mean over levels of the mean squared difference."""
+def _squares(found: list[Tensor], wanted: list[Tensor]) -> list[Tensor]:
+    """The mean squared difference of every level; the original sums them for the parser alone."""
     pairs = zip(found, wanted, strict=True)
-    return torch.stack([F.mse_loss(f.float(), w.float()) for f, w in pairs]).mean()
+    return [F.mse_loss(f.float(), w.float()) for f, w in pairs]
 
 
 def lama_input(batch: Batch, amodal: bool) -> Tensor:

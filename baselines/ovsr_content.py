@@ -7,9 +7,9 @@ network is Pix2Pix's U-Net, (B, 5, H, W) in [-1, 1] -> RGB (B, 3, H, W); its inp
     path "foreground"   visible person on grey, hole, amodal mask -> the whole person
 
 Each path has a PatchGAN of its own, which sees what is pasted into the hole beside hole and amodal
-mask (B, 5, H, W). L1 is counted where a path has something to show: over the frame for the picture,
-over the person for the foreground. Perceptual and style terms compare what is pasted, so that only
-the hole counts. All these terms are counted on pictures in [0, 1].
+mask (B, 5, H, W). L1 of both is a mean over the person: the rest of the picture is given anyway,
+and over the frame the hole would have next to no weight. Perceptual and style terms compare what is
+pasted, so that only the hole counts. All these terms are counted on pictures in [0, 1].
 
 The turns with mask completion need a full pipeline; :class:`ContentStep` is one turn of it.
 """
@@ -153,8 +153,7 @@ class OvsrContentNets(Adversarial):
         }
         terms: Terms = {}
         for name, raw, target in zip(Paths._fields, made, _targets(batch), strict=True):
-            over = torch.ones_like(hole) if name == "picture" else batch.amodal >= 0.5
-            each = _mean_over(over, (raw - target).abs())
+            each = _mean_over(batch.amodal >= 0.5, (raw - target).abs())
             found = {"l1": self.config.l1 * _mean_of_known(each, batch.has_clean)}
             found |= self._feature_terms(shown[name], target, batch.has_clean)
             adversarial = self.judge(name, shown[name], True, batch)

@@ -19,7 +19,12 @@ from typing import ClassVar, cast
 import torch
 from torch import Tensor, nn
 
-from baselines.ovsr_content import OVSR_CONTENT_PRESETS, ContentStep, OvsrContent
+from baselines.ovsr_content import (
+    OVSR_CONTENT_PRESETS,
+    ContentStep,
+    OvsrContent,
+    OvsrContentConfig,
+)
 from baselines.ovsr_mask import OVSR_MASK_PRESETS, MaskStep, OvsrMask, OvsrMaskConfig, OvsrMaskNets
 from hdeocc.batch import Batch
 from hdeocc.learned import Learned
@@ -35,10 +40,12 @@ class TurnsConfig:
     """The completion that looks again, and how often.
 
     completion: sizes and weights of the terms, those of ``mask.ovsr``.
+    recovery: those of ``content.ovsr``.
     turns, trained_turns: completions at test time and in training, the first among them.
     """
 
     completion: OvsrMaskConfig = OvsrMaskConfig()
+    recovery: OvsrContentConfig = OvsrContentConfig()
     turns: int = 3
     trained_turns: int = 2
 
@@ -48,7 +55,8 @@ class TurnsConfig:
 
 
 OVSR_TURNS_PRESETS: dict[Preset, TurnsConfig] = {
-    preset: TurnsConfig(completion) for preset, completion in OVSR_MASK_PRESETS.items()
+    preset: TurnsConfig(completion, OVSR_CONTENT_PRESETS[preset])
+    for preset, completion in OVSR_MASK_PRESETS.items()
 }
 
 
@@ -58,11 +66,11 @@ class Turns(nn.Module):
     image (B, 3, H, W) and initial mask (B, 1, H, W) -> amodal probability (B, 1, H, W).
     """
 
-    def __init__(self, config: TurnsConfig, recovery: ContentStep) -> None:
+    def __init__(self, config: TurnsConfig) -> None:
         super().__init__()
         sizes = config.completion.levels, config.completion.generator_width
         self.first = MaskStep(*sizes).requires_grad_(False)
-        self.recovery = recovery.requires_grad_(False)
+        self.recovery = ContentStep(config.recovery).requires_grad_(False)
         self.again = MaskStep(*sizes)
         self.config = config
 
@@ -101,7 +109,7 @@ class OvsrMaskTurns(Learned):
         super().__init__(preset)
         self.sizes = sizes or OVSR_TURNS_PRESETS[preset]
         self.nets = OvsrMaskNets(self.sizes.completion)
-        self.nets.generator = Turns(self.sizes, ContentStep(OVSR_CONTENT_PRESETS[preset]))
+        self.nets.generator = Turns(self.sizes)
 
     @property
     def net(self) -> Turns:
@@ -116,8 +124,8 @@ class OvsrMaskTurns(Learned):
             self.net.recovery.load_state_dict(recovery.nets.generator.state_dict())
         except RuntimeError:
             raise InputError(
-                f"{self.title}: builds on {FIRST} and {RECOVERY} of its own sizes; give those of "
-                f"preset {self.preset}"
+                f"{self.title}: builds on {FIRST} and {RECOVERY} of the sizes it was given itself; "
+                f"give all three the same (preset {self.preset})"
             ) from None
         self.net.again.load_state_dict(first.nets.generator.state_dict())
         if self.sizes.completion.perceptual:

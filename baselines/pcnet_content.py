@@ -16,7 +16,7 @@ window's size, which works only with its pre-trained weights; from scratch NVIDI
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -41,7 +41,9 @@ class PCNetCConfig:
     width, discriminator: channels of the first convolution of each network.
     levels: how often the picture is halved, at most 7.
     window_normalisation: NVIDIA's rule; False is the released code's, see above.
-    valid, hole: L1 outside and inside the hole, both means over the frame.
+    valid, hole: weights of the L1 outside and inside the hole.
+    l1_over: what they are means over, each: the frame, as in the original, or its own pixels. In a
+        frame the hole of a person has next to no weight.
     tv: total variation of the composite.
     feature, style: differences of VGG features and of their Gram matrices, for the network's
         picture and for the composite; VGG is left out where both are 0.
@@ -55,6 +57,7 @@ class PCNetCConfig:
     window_normalisation: bool = True
     valid: float = 1.0
     hole: float = 6.0
+    l1_over: Literal["frame", "own"] = "frame"
     tv: float = 0.1
     feature: float = 0.1
     style: float = 250.0
@@ -66,9 +69,10 @@ class PCNetCConfig:
             raise ValueError(f"levels {self.levels}: 2 to {len(ENCODER_KERNELS)}")
 
 
+# In short budgets the hole has to weigh something from the start.
 PRESET_CONFIGS: dict[Preset, PCNetCConfig] = {
-    "quick": PCNetCConfig(12, 12, 5, feature=0.0, style=0.0),
-    "small": PCNetCConfig(24, 24, 6, vgg_share=0.5),
+    "quick": PCNetCConfig(12, 12, 5, feature=0.0, style=0.0, l1_over="own"),
+    "small": PCNetCConfig(24, 24, 6, vgg_share=0.5, l1_over="own"),
     "full": PCNetCConfig(),
 }
 
@@ -176,17 +180,25 @@ def pixel_losses(
 ) -> Terms:
     """L1 outside and inside the hole, and the composite's total variation.
 
-    recon, target (B, 3, H, W) normalised; hole (B, 1, H, W) bool; weights (B,). As in the
-    original, both L1 terms are divided by the size of the frame, however small the hole is.
+    recon, target (B, 3, H, W) normalised; hole (B, 1, H, W) bool; weights (B,).
     """
     difference = (recon - target).abs()
     comp = torch.where(hole, recon, target)
     across, along = comp.diff(dim=3).abs(), comp.diff(dim=2).abs()
     return {
-        "valid": config.valid * _mean(difference.masked_fill(hole, 0.0), weights),
-        "hole": config.hole * _mean(difference.masked_fill(~hole, 0.0), weights),
+        "valid": config.valid * _mean(_counted(difference, ~hole, config), weights),
+        "hole": config.hole * _mean(_counted(difference, hole, config), weights),
         "tv": config.tv * (_mean(across, weights) + _mean(along, weights)),
     }
+
+
+def _counted(difference: Tensor, where: Tensor, config: PCNetCConfig) -> Tensor:
+    """Differences (B, 3, H, W) so that their mean over the frame is the one over ``l1_over``."""
+    inside = difference.masked_fill(~where, 0.0)
+    if config.l1_over == "frame":
+        return inside
+    share = where.float().mean(dim=(1, 2, 3), keepdim=True)
+    return inside / share.clamp_min(1 / where[0].numel())
 
 
 def feature_losses(

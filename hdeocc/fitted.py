@@ -20,7 +20,16 @@ import torch
 from hdeocc import checkpoint
 from hdeocc.folders import digest, file_digests, new_folder, read_json
 from hdeocc.learned import Learned
-from hdeocc.method import PRESETS, Budget, FitData, Method, Preset, entries, method_class
+from hdeocc.method import (
+    PRESETS,
+    Budget,
+    Diverged,
+    FitData,
+    Method,
+    Preset,
+    entries,
+    method_class,
+)
 from hdeocc.pace import Elapsed
 from hdeocc.precision import check_precision
 from synth.atomic import write_text
@@ -31,6 +40,7 @@ if TYPE_CHECKING:
 
 FITTED = "fitted.json"
 MARKER = "training.json"
+DIVERGED = "diverged.json"
 About = dict[str, object]
 
 
@@ -91,7 +101,8 @@ def describe(
         about["outside_weights"] = outside
     if method.learned:
         about |= {
-            "budget": budget.facts(),
+            # The seed is that of what it builds on, whether or not it spends anything itself.
+            "budget": budget.facts() if method.spends else {"seed": budget.seed},
             "train": train.fingerprint,
             "val": val.fingerprint,
             "upstream": {name: fitted.key for name, fitted in sorted(upstream.items())},
@@ -166,6 +177,21 @@ def _same_training_or_none(workdir: Path, key: str) -> None:
 def _is_training_of(workdir: Path, key: str) -> bool:
     marker = workdir / MARKER
     return marker.is_file() and read_json(marker).get("key") == key
+
+
+def note_divergence(folder: Path, key: str, error: Diverged) -> None:
+    """Keep in the folder of a method that its training diverged, for it would again."""
+    with new_folder(folder) as unfinished:
+        write_text(unfinished / DIVERGED, json.dumps({"key": key, "error": error.message}))
+
+
+def noted_divergence(folder: Path, key: str) -> str | None:
+    """How the training of what ``key`` stands for diverged before; None if it did not."""
+    path = folder / DIVERGED
+    if not path.is_file():
+        return None
+    about = read_json(path)
+    return str(about.get("error")) if about.get("key") == key else None
 
 
 def is_fitted(folder: Path, key: str) -> bool:

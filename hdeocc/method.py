@@ -72,6 +72,10 @@ class Budget:
         return known if self.stop is not None else {k: v for k, v in known.items() if k != "stop"}
 
 
+class Diverged(InputError):
+    """A training whose learning rate was too high for it: its gradient is not finite any more."""
+
+
 @dataclass
 class FitData:
     """What a method learns from, and where it may keep its checkpoints.
@@ -96,6 +100,9 @@ class Method(ABC):
         title: the row's name in tables.
         consumes: the inputs ``predict`` reads, of ``hdeocc.batch.INPUTS``; nothing else is given.
         learned: whether ``fit`` trains.
+        spends: whether training spends the budget, so that a learning rate is chosen for it and
+            records state it. A row on the networks of another, or that only looks at the samples,
+            says that it does not.
         pretrained: name of other data that its weights were trained on; such rows rank apart.
         upstream: "track.name" of methods that must be fitted before this one.
         presets: for each preset a frozen dataclass of settings, where a variant may change some;
@@ -109,6 +116,7 @@ class Method(ABC):
     title: ClassVar[str]
     consumes: ClassVar[frozenset[str]]
     learned: ClassVar[bool] = False
+    spends: ClassVar[bool] = True
     pretrained: ClassVar[str | None] = None
     upstream: ClassVar[tuple[str, ...]] = ()
     presets: ClassVar[Mapping[Preset, Any]] = {}

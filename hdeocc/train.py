@@ -16,14 +16,13 @@ from hdeocc.batch import Batch
 from hdeocc.discriminators import frozen
 from hdeocc.interrupts import Interrupts
 from hdeocc.learned import Learned, Terms
-from hdeocc.method import Budget, FitData
+from hdeocc.method import Budget, Diverged, FitData
 from hdeocc.pace import Elapsed, Pace
 from hdeocc.stream import Cached, training_batches
 from hdeocc.training_log import TrainingLog
 from hdeocc.training_state import State, learning_rate
 from hdeocc.validation import measure, picture, png, spread
 from synth.atomic import make_folder_of, write_bytes, write_text
-from synth.errors import InputError
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -145,7 +144,7 @@ def _update(
     fabric.backward(torch.stack([term.float() for term in terms.values()]).sum())
     norm = nn.utils.clip_grad_norm_(module.parameters(), clip)
     if not bool(norm.isfinite()):
-        raise InputError(
+        raise Diverged(
             f"the training diverged in step {step + 1} (its gradient is not finite); begin again "
             "with a lower learning rate"
         )

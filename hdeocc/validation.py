@@ -30,9 +30,14 @@ def measure(method: Method, samples: Sequence[Sample]) -> dict[str, float]:
     """Mean scores over samples, by the metrics of the leaderboards.
 
     Mask track: ``iou``, ``invisible_iou``, ``l1``. Content track: ``l1_hole``, ``psnr_hole`` in the
-    true hole, given the true masks. A score that no sample has is left out.
+    true hole, given the true masks. A score that no sample has is left out; all are, of a method
+    that predicts anything but finite numbers.
     """
-    each = [_scores(method.track, sample, output) for sample, output in _outputs(method, samples)]
+    each = []
+    for sample, output in _outputs(method, samples):
+        if not np.isfinite(output).all():
+            return {}
+        each.append(_scores(method.track, sample, output))
     totals = aggregate(each)
     return {name: one.value for name, one in totals.items() if math.isfinite(one.value)}
 

@@ -4,14 +4,14 @@ Unknown keys are refused, so that a typing error never silently runs another com
 """
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from hdeocc.method import Budget, Preset, Track
+from hdeocc.method import Budget, Preset, Track, method_class
 from hdeocc.precision import Precision
 from metrics.truth import RulesName
 from synth.errors import InputError
@@ -103,7 +103,7 @@ class Variant(Strict):
 
     base: str = Field(description="name of the registered method, without its track")
     track: Track
-    title: str
+    title: str | None = Field(description="None: that of the registered method")
     options: dict[str, Any] = Field(min_length=1)
 
 
@@ -151,6 +151,11 @@ class Benchmark(Strict):
     )
     budget: Budgets
     tracks: Tracks
+    options: dict[Track, dict[str, dict[str, Any]]] = Field(
+        {},
+        description="settings of registered rows that differ from the preset's, by track and name: "
+        "for a benchmark whose pictures are not of the size that its preset is made for",
+    )
     variants: dict[Annotated[str, Field(pattern=NAME)], Variant] = {}
     alternatives: dict[str, Alternative] = Field(
         {}, description="by recipe; `hdeocc bench run NAME --on RECIPE` runs one"
@@ -164,15 +169,35 @@ class Benchmark(Strict):
             rows: tuple[str, ...] = getattr(self.tracks, variant.track)
             if name not in rows:
                 raise ValueError(f"variants.{name} is in no row; list it in tracks.{variant.track}")
+        for track, named in self.options.items():
+            for name, changed in named.items():
+                rows, other = getattr(self.tracks, track), self.variants.get(name)
+                is_variant = other is not None and other.track == track
+                if name not in rows or is_variant or not changed:
+                    raise ValueError(
+                        f"options.{track}.{name} is of no registered row, or empty; list it in "
+                        f"tracks.{track}, or give options to its variant"
+                    )
         for name in self.repeated or ():
             if name not in self._names():
                 raise ValueError(f"repeated names {name!r}, which is no row; list it in a track")
         return self
 
     def variant(self, track: Track, name: str) -> Variant | None:
-        """The variant that a row of a track stands for; None where it is a registered method."""
+        """The variant that a row of a track stands for; None for a registered method as it is."""
         found = self.variants.get(name)
-        return found if found is not None and found.track == track else None
+        if found is not None and found.track == track:
+            return found
+        options = self.options.get(track, {}).get(name)
+        return Variant(base=name, track=track, title=None, options=options) if options else None
+
+    def changed(self) -> Iterator[tuple[str, Variant]]:
+        """Every row whose settings are not the preset's, with its name."""
+        yield from self.variants.items()
+        for track, named in self.options.items():
+            for name in named:
+                if found := self.variant(track, name):
+                    yield f"{track}.{name}", found
 
     def base(self, track: Track, name: str) -> str:
         """The registered method behind a row of a track."""
@@ -199,7 +224,7 @@ class Benchmark(Strict):
         return self.model_copy(update=own)
 
     def on(self, recipe: str, preset: Preset) -> "Benchmark":
-        """The same rows on another recipe, under a name of its own.
+        """The same rows on another recipe, under a name of its own and without its ``options``.
 
         ``preset`` is used where the benchmark declares no alternative of that recipe.
         """
@@ -212,6 +237,7 @@ class Benchmark(Strict):
             "test_recipe": None,
             "fingerprint": None,
             "train": "disk",
+            "options": {},
             "preset": known.preset,
             "budget": known.budget,
         }
@@ -228,6 +254,11 @@ class Benchmark(Strict):
     def rates_of(self, track: Track) -> tuple[float, ...]:
         """The learning rates that a method of a track may choose among, lowest first."""
         return self._budget(track).rates
+
+    def chooses_rate(self, track: Track, name: str) -> bool:
+        """Whether val chooses among several learning rates for a row of a track."""
+        kind = method_class(track, self.base(track, name))
+        return kind.learned and kind.spends and len(self.rates_of(track)) > 1
 
     def _budget(self, track: Track) -> TrackBudget:
         return self.budget.mask if track == "mask" else self.budget.content

@@ -15,10 +15,12 @@ from hdeocc.fitted import (
     go_on_from,
     is_fitted,
     make_fabric,
+    note_divergence,
+    noted_divergence,
     restored,
 )
 from hdeocc.folders import digest, file_digests, new_folder
-from hdeocc.method import Budget, FitData, Method, Track, method_class
+from hdeocc.method import Budget, Diverged, FitData, Method, Track, method_class
 from leaderboards.benchmark import Benchmark
 from leaderboards.folder import Folder
 from leaderboards.rates import Choice, chosen
@@ -66,7 +68,7 @@ class Fitter:
         key, benchmark = f"{track}.{name}", self.benchmark
         model, training = self.folder.model(key, seed), self.folder.training(key, seed)
         rates = benchmark.rates_of(track)
-        if len(rates) == 1 or not self._kind(track, name).learned:
+        if not self.benchmark.chooses_rate(track, name):
             budget = benchmark.budget_of(track, seed, rates[0])
             return self._trained(track, name, budget, model, training)
         lr = self._choice(track, name).lr
@@ -87,13 +89,16 @@ class Fitter:
     def _choice(self, track: Track, name: str) -> Choice:
         """The learning rate that does best on val at the first seed."""
         key, seed = f"{track}.{name}", self.benchmark.seeds[0]
-        tried = {
-            lr: self._trained(
-                track, name, self.benchmark.trial_of(track, seed, lr), *self.folder.tried(key, lr)
-            )
-            for lr in self.benchmark.rates_of(track)
-        }
-        return chosen(self.folder.model(key, seed).parent, track, tried, self.val)
+        tried = {lr: self._tried(track, name, lr) for lr in self.benchmark.rates_of(track)}
+        return chosen(self.folder.model(key, seed).parent, key, tried, self.val)
+
+    def _tried(self, track: Track, name: str, lr: float) -> Fitted | None:
+        """What one of several rates led to; None where the training diverged."""
+        budget = self.benchmark.trial_of(track, self.benchmark.seeds[0], lr)
+        try:
+            return self._trained(track, name, budget, *self.folder.tried(f"{track}.{name}", lr))
+        except Diverged:
+            return None
 
     def _kind(self, track: Track, name: str) -> type[Method]:
         return method_class(track, self.benchmark.base(track, name))
@@ -125,8 +130,10 @@ class Fitter:
         method = self._made(track, name)
         base = f"{track}.{variant.base}" if variant else None
         about = describe(method, f"{track}.{name}", budget, self.train, self.val, upstream, base)
-        again = self.rerun == "always" and folder not in self.made
-        if again or not is_fitted(folder, digest(about)):
+        again, key = self.rerun == "always" and folder not in self.made, digest(about)
+        if not again and (error := noted_divergence(folder, key)):
+            raise Diverged(error)
+        if again or not is_fitted(folder, key):
             workdir = training if method.learned else None
             if workdir is not None and again:
                 shutil.rmtree(workdir, ignore_errors=True)
@@ -134,8 +141,13 @@ class Fitter:
                 go_on_from(begun, workdir, about)
             data = FitData(self.train, self.val, workdir)
             data.upstream = {name: fitted.method for name, fitted in upstream.items()}
-            fit_into(folder, method, about, data, budget, make_fabric(budget))
             self.made.add(folder)
+            try:
+                fit_into(folder, method, about, data, budget, make_fabric(budget))
+            except Diverged as error:
+                named = Diverged(f"{track}.{name} at learning rate {budget.lr:g}: {error.message}")
+                note_divergence(folder, key, named)
+                raise named from None
         return restored(method, folder)
 
     def _upstream(self, key: str, seed: int) -> Fitted:

@@ -8,7 +8,7 @@ from hdeocc.method import Track
 from leaderboards.benchmark import Benchmark
 from leaderboards.fit import Fitter, Rerun
 from leaderboards.folder import Folder
-from leaderboards.plan import Planned
+from leaderboards.plan import Planned, mask_seed
 from leaderboards.predict import Predictions, predict_content, predict_masks
 from leaderboards.rates import Choice, read_choice
 from leaderboards.records import Data, write_record
@@ -101,7 +101,7 @@ class RowMaker:
     def _full(self, row: Planned) -> Row:
         (mask, content), seed = row.names, row.seed
         fitted = (self.fitter.get("mask", mask, seed), self.fitter.get("content", content, seed))
-        masks = self._masks(mask, seed, fitted[0])
+        masks = self._masks(mask, mask_seed(self.benchmark, row), fitted[0])
         where = self.folder.predictions("full", row.name, seed)
         made = predict_content(where, fitted[1], self.test, self.again, masks)
         return Row("full", row.name, seed, fitted, (masks, made), self._choices(row))
@@ -111,16 +111,14 @@ class RowMaker:
         folders = {
             track: self.folder.model(f"{track}.{name}", row.seed).parent
             for track, name in row.parts
-            if len(self.benchmark.rates_of(track)) > 1
+            if self.benchmark.chooses_rate(track, name)
         }
         found = {track: read_choice(folder) for track, folder in folders.items()}
         return {track: choice for track, choice in found.items() if choice is not None}
 
     def _masks(self, name: str, seed: int, fitted: Fitted) -> Predictions:
-        """The masks of a row of this seed; of one that learns nothing, those of the first seed."""
-        first = self.benchmark.seeds[0]
-        key = (name, seed if fitted.method.learned else first)
-        if key not in self.masks:
-            where = self.folder.predictions("mask", name, key[1])
-            self.masks[key] = predict_masks(where, fitted, self.test, self.again)
-        return self.masks[key]
+        """The masks of a row of the mask track."""
+        if (name, seed) not in self.masks:
+            where = self.folder.predictions("mask", name, seed)
+            self.masks[name, seed] = predict_masks(where, fitted, self.test, self.again)
+        return self.masks[name, seed]

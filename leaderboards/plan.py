@@ -76,16 +76,25 @@ def stands_on(benchmark: Benchmark, row: Planned) -> frozenset[str]:
     """
     found = {one for track, name in row.parts for one in _fits(benchmark, track, name, row.seed)}
     if row.track != "content":
-        found.add(f"predictions of mask.{row.names[0]}, seed {row.seed}")
+        found.add(f"predictions of mask.{row.names[0]}, seed {mask_seed(benchmark, row)}")
     return frozenset(found)
+
+
+def mask_seed(benchmark: Benchmark, row: Planned) -> int:
+    """Of which seed the masks of a row are: what learns nothing is made for the first one alone."""
+    kind = method_class("mask", benchmark.base("mask", row.names[0]))
+    return row.seed if kind.learned else benchmark.seeds[0]
 
 
 def _fits(benchmark: Benchmark, track: Track, name: str, seed: int) -> Iterator[str]:
     """The trainings behind a method, those that it builds on first."""
-    kind = method_class(track, benchmark.base(track, name))
+    kind, chooses = method_class(track, benchmark.base(track, name)), benchmark.chooses_rate
+    # A rate is tried at the first seed, on what there is of that seed.
+    seeds = dict.fromkeys((seed, *([benchmark.seeds[0]] if chooses(track, name) else [])))
     for key in kind.upstream:
         below, _, other = key.partition(".")
-        yield from _fits(benchmark, "mask" if below == "mask" else "content", other, seed)
+        for one in seeds:
+            yield from _fits(benchmark, "mask" if below == "mask" else "content", other, one)
     yield f"{track}.{name}, seed {seed}"
-    if kind.learned and len(benchmark.rates_of(track)) > 1:
+    if chooses(track, name):
         yield f"learning rate of {track}.{name}"

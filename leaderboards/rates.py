@@ -16,7 +16,7 @@ from typing import Any
 
 from hdeocc.fitted import Fitted
 from hdeocc.folders import read_json
-from hdeocc.method import Method, Track
+from hdeocc.method import Method
 from hdeocc.validation import measure
 from synth.atomic import write_text
 from synth.errors import InputError
@@ -42,40 +42,48 @@ class Choice:
     val: dict[str, float | None]
 
 
-def choose(track: Track, rates: Sequence[float], val: Sequence[float]) -> Choice:
-    """The rate with the best value on val; the lower one where two are as good.
+def choose(key: str, rates: Sequence[float], val: Sequence[float]) -> Choice:
+    """The rate with the best value on val of "track.name"; the lower one where two are as good.
 
     Raises:
         InputError: no rate led to a finite value.
     """
-    metric, more = CRITERIA[track]
+    metric, more = CRITERIA[key.partition(".")[0]]
     finite = [
         (v if more else -v, -lr) for lr, v in zip(rates, val, strict=True) if math.isfinite(v)
     ]
     if not finite:
         tried = ", ".join(f"{lr:g}" for lr in rates)
-        raise InputError(f"no {metric} on val at any learning rate of {tried}; give lower ones")
+        raise InputError(
+            f"{key}: no {metric} on val at any learning rate of {tried}; give lower ones"
+        )
     known = {f"{lr:g}": v if math.isfinite(v) else None for lr, v in zip(rates, val, strict=True)}
     return Choice(-max(finite)[1], metric, known)
 
 
 def chosen(
     folder: Path,
-    track: Track,
-    tried: Mapping[float, Fitted],
+    key: str,
+    tried: Mapping[float, Fitted | None],
     val: Sequence[Sample],
     measured: Callable[[Method, Sequence[Sample]], dict[str, float]] = measure,
 ) -> Choice:
-    """The choice that ``folder`` keeps, made now unless it was made of the very same weights."""
-    weights = {f"{lr:g}": one.weights for lr, one in tried.items()}
+    """The choice that ``folder`` keeps, made now unless it was made of the very same weights.
+
+    ``key``: "track.name" of the method. A try whose training diverged is None.
+    """
+    weights = {f"{lr:g}": one and one.weights for lr, one in tried.items()}
     path = folder / RATES
     if path.is_file():
         before = read_json(path)
         if before.get("weights") == weights:
             return _read(before, path)
-    metric, _ = CRITERIA[track]
-    found = [measured(one.method, val).get(metric, math.nan) for one in tried.values()]
-    choice = choose(track, list(tried), found)
+    metric, _ = CRITERIA[key.partition(".")[0]]
+    found = [
+        measured(one.method, val).get(metric, math.nan) if one is not None else math.nan
+        for one in tried.values()
+    ]
+    choice = choose(key, list(tried), found)
     write_text(path, json.dumps({**asdict(choice), "weights": weights}, indent=1) + "\n")
     return choice
 

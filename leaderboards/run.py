@@ -86,12 +86,12 @@ def check(benchmark: Benchmark) -> list[Recipe]:
         )
     check_names("mask", benchmark.registered("mask"), where)
     check_names("content", benchmark.registered("content"), where)
-    for name, variant in benchmark.variants.items():
+    for name, variant in benchmark.changed():
         kind = method_class(variant.track, variant.base)
         try:
             kind.settings(benchmark.preset, variant.options)
         except InputError as error:
-            raise InputError(f"{where}: variant {name}: {error.message}") from None
+            raise InputError(f"{where}: row {name}: {error.message}") from None
     if not (benchmark.tracks.mask or benchmark.tracks.content):
         raise InputError(f"{where}: compares no method; fill its [tracks]")
     recipes = recipes_of(benchmark)

@@ -201,7 +201,7 @@ def _options(row: Row) -> dict[str, Any]:
 def _budgets(benchmark: Benchmark, fitted: Sequence[Fitted]) -> dict[str, Any] | None:
     """What the methods spent, each at its own learning rate."""
     budgets = {"mask": benchmark.budget.mask, "content": benchmark.budget.content}
-    learned = [one for one in fitted if one.method.learned]
+    learned = [one for one in fitted if one.method.learned and one.method.spends]
     return {
         one.method.track: budgets[one.method.track].model_dump(exclude_none=True) | _rate(one)
         for one in learned

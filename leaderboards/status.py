@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hdeocc.fitted import DIVERGED, FITTED, MARKER
 from hdeocc.method import Track
 from leaderboards.benchmark import Benchmark
 from leaderboards.folder import Folder, read_claim
@@ -98,13 +99,14 @@ def row_status(
 def _fitted(benchmark: Benchmark, folder: Folder, track: Track, name: str, seed: int) -> str:
     key = f"{track}.{name}"
     budget = benchmark.budget_of(track, seed)
-    done = _json(folder.model(key, seed) / "fitted.json")
+    done = _json(folder.model(key, seed) / FITTED)
     spent = done.get("budget")
-    if done and (not isinstance(spent, dict) or spent.get("samples") == budget.samples):
+    samples = spent.get("samples") if isinstance(spent, dict) else None
+    if done and samples in (None, budget.samples):
         return DONE
     step = _step(folder.training(key, seed))
     rates = benchmark.rates_of(track)
-    if len(rates) > 1 and seed == benchmark.seeds[0] and step is None:
+    if benchmark.chooses_rate(track, name) and seed == benchmark.seeds[0] and step is None:
         return _tried(folder, key, rates, benchmark.trial_of(track, seed, rates[0]).last_step)
     if step is not None:
         return f"step {step} of {budget.steps}"
@@ -114,7 +116,8 @@ def _fitted(benchmark: Benchmark, folder: Folder, track: Track, name: str, seed:
 def _tried(folder: Folder, key: str, rates: Sequence[float], steps: int) -> str:
     """How many of several learning rates were tried, and how far the next one is."""
     places = [folder.tried(key, lr) for lr in rates]
-    open_ = [training for model, training in places if not (model / "fitted.json").is_file()]
+    ends = (FITTED, DIVERGED)
+    open_ = [t for model, t in places if not any((model / end).is_file() for end in ends)]
     found = [step for step in map(_step, open_) if step is not None]
     done = len(rates) - len(open_)
     if not done and not found:
@@ -125,7 +128,7 @@ def _tried(folder: Folder, key: str, rates: Sequence[float], steps: int) -> str:
 
 def _step(training: Path) -> int | None:
     """The step of the newest checkpoint of an unfinished training; 0 before the first one."""
-    if not (training / "training.json").is_file():
+    if not (training / MARKER).is_file():
         return None
     steps = [int(p.name[5:]) for p in training.glob("step-*") if p.name[5:].isdecimal()]
     return max(steps, default=0)

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from baselines import aot_gan
 from baselines.aot_gan import (
     AOTGAN,
-    PRESET_CONFIGS,
     AOTBlock,
     AOTConfig,
     AOTNets,
@@ -27,7 +26,7 @@ from hdeocc import losses
 from hdeocc.batch import Batch
 from hdeocc.content_recovery import hole_of
 from hdeocc.learned import Terms
-from hdeocc.method import Budget, FitData, Method
+from hdeocc.method import Budget, FitData
 from synth.errors import InputError
 from tests.baselines.nets import Says, gradient_norm, parameters
 from tests.conformance import ContentConformance, LearnedConformance, part, predict
@@ -387,11 +386,6 @@ def test_the_optimiser_is_the_originals() -> None:
 class TestAOTGAN(LearnedConformance, ContentConformance):
     method = AOTGAN
     learn_steps = 60
+    # With L1 over the frame, as "full" has it, it is at 24.4 dB after 1,200: without skip
+    # connections the network is busy with what it is given.
     heart_steps = 500
-
-    def heart_method(self) -> Method:
-        """With its L1 over the hole. Over the frame, as in the original, the network is busy with
-        what it is given (it has no skip connections): after 1,200 steps it is at 24.4 dB.
-        """
-        torch.manual_seed(0)
-        return AOTGAN("quick", replace(PRESET_CONFIGS["quick"], l1_over="hole"))

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from baselines import deepfill
 from baselines.contextual_attention import contextual_attention, open_places
 from baselines.deepfill import (
+    PRESET_CONFIGS,
     DeepFill,
     DeepFillAmodal,
     DeepFillConfig,
@@ -26,6 +27,7 @@ from baselines.deepfill import (
 from hdeocc.batch import Batch
 from hdeocc.content_recovery import hole_of
 from hdeocc.learned import Terms
+from hdeocc.method import Preset
 from tests.baselines.nets import gradient_norm, parameters
 from tests.conformance import ContentConformance, LearnedConformance, part, predict
 
@@ -305,6 +307,24 @@ def saying(coarse: Tensor, fine: Tensor, config: DeepFillConfig = TINY) -> DeepF
 
 def values(terms: Terms) -> dict[str, float]:
     return {name: float(term.detach()) for name, term in terms.items()}
+
+
+@pytest.mark.parametrize("preset", ["quick", "small"])
+def test_no_tap_of_a_preset_sees_nothing_but_padding(preset: Preset) -> None:
+    side: int = {"quick": 64, "small": 128}[preset]
+    torch.manual_seed(0)
+    nets = DeepFillNets(replace(PRESET_CONFIGS[preset], cnum=4, discriminator_width=4))
+    given = torch.rand(2, 5, side, side)
+    made = nets.generator(given)
+    made.fine.square().sum().backward()
+    for layer in nets.generator.coarse:
+        if isinstance(layer, GatedConv):
+            grad = layer.conv.weight.grad
+            assert grad is not None
+            taps = grad.abs().sum(dim=(0, 1))
+            assert float(taps.min()) > 0.1 * float(taps.max())
+    judged = nets.discriminator(given[:, :3], given[:, 4:] > 0.5)
+    assert judged.shape[-2:] == (4, 4), "a judge of patches"
 
 
 def test_l1_is_of_both_outputs_and_over_the_frame_or_the_hole(batch: Batch) -> None:

@@ -163,3 +163,15 @@ def test_the_parser_is_looked_through_and_never_taught(batch: Batch) -> None:
     hole = (batch.amodal > 0.5) & ~(batch.modal > 0.5)
     nets.generator = Says(torch.where(hole, batch.clean, torch.zeros_like(batch.clean)))
     assert float(nets.generator_step(batch)[0]["perceptual"].detach()) == 0
+
+
+def test_training_leaves_the_parser_as_it_was_fitted(batch: Batch) -> None:
+    torch.manual_seed(0)
+    nets = LamaNets(TINY)
+    nets.parser = TwoStageMask("quick").net.modal_hourglass.requires_grad_(False)
+    before = {name: tensor.clone() for name, tensor in nets.parser.state_dict().items()}
+    nets.train()
+    assert nets.generator.training and not any(m.training for m in nets.parser.modules())
+    nets.generator_step(batch)
+    after = nets.parser.state_dict()
+    assert all(torch.equal(tensor, after[name]) for name, tensor in before.items())

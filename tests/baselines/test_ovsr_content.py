@@ -226,15 +226,17 @@ def test_every_term_has_its_weight(batch: Batch) -> None:
         assert fake == pytest.approx(0.5 * math.log(1 + math.exp(1)))
 
 
-def test_l1_is_over_the_frame_and_over_the_person(batch: Batch) -> None:
+def test_l1_of_both_paths_is_over_the_person(batch: Batch) -> None:
     nets, person = OvsrContentNets(TINY), batch.amodal > 0.5
-    targets = (
+    targets = [
         torch.where(hole_of(batch), batch.clean, one) for one in seen_by_paths(*masks(batch))
-    )
-    nets.generator = Says(Paths(*(torch.where(person, one, one + 0.5) for one in targets)))
-    terms = values(nets.generator_step(batch)[0])
-    assert terms["l1_picture"] == pytest.approx(5 * float((~person).float().mean()), rel=1e-4)
-    assert terms["l1_foreground"] == 0
+    ]
+    for off_inside, wanted in ((0.0, 0.0), (0.5, 5.0)):
+        made = (torch.where(person, one + off_inside, one + 0.25) for one in targets)
+        nets.generator = Says(Paths(*made))
+        terms = values(nets.generator_step(batch)[0])
+        assert terms["l1_picture"] == pytest.approx(wanted, rel=1e-4)
+        assert terms["l1_foreground"] == pytest.approx(wanted, rel=1e-4)
 
 
 def test_the_adversaries_see_the_hole_pasted_beside_the_masks(batch: Batch) -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from baselines.ovsr_content import OvsrContent
+from baselines.ovsr_content import OvsrContent, OvsrContentConfig
 from baselines.ovsr_mask import OvsrMask, OvsrMaskConfig
 from baselines.ovsr_turns import FIRST, OVSR_TURNS_PRESETS, RECOVERY, OvsrMaskTurns, TurnsConfig
 from hdeocc.batch import Batch
@@ -109,10 +109,18 @@ def test_only_the_second_completion_is_trained(batch: Batch) -> None:
 def test_networks_of_other_sizes_are_refused() -> None:
     other = OvsrMask("quick", OvsrMaskConfig(5, 4, 4, perceptual=0.0))
     data = FitData([], [], upstream=fitted_before() | {FIRST: other})
-    with pytest.raises(
-        InputError, match=r"builds on mask\.ovsr and content\.ovsr of its own sizes"
-    ):
+    with pytest.raises(InputError, match=r"of the sizes it was given itself; give all three"):
         OvsrMaskTurns("quick").prepare(data, Budget(samples=1))
+
+
+def test_it_builds_on_networks_of_any_size_that_it_is_given() -> None:
+    first = OvsrMask("quick", OvsrMaskConfig(5, 4, 4, perceptual=0.0))
+    recovery = OvsrContent("quick", OvsrContentConfig(5, 6, 4, perceptual=0.0, style=0.0))
+    method = OvsrMaskTurns("quick", TurnsConfig(first.sizes, recovery.sizes))
+    data = FitData([], [], upstream={FIRST: first, RECOVERY: recovery})
+    method.prepare(data, Budget(samples=1))
+    theirs = recovery.nets.generator.state_dict()
+    assert all(torch.equal(theirs[k], v) for k, v in method.net.recovery.state_dict().items())
 
 
 def test_a_single_turn_is_refused() -> None:

@@ -278,6 +278,10 @@ def test_pixel_terms_by_hand() -> None:
     assert float(terms["hole"]) == pytest.approx(6 * 4 / 16), "a mean over the frame"
     # The composite is 1 in the hole and 0 outside: two edges of the 12 across, two along.
     assert float(terms["tv"]) == pytest.approx(0.1 * (2 / 12 + 2 / 12))
+    own = pixel_losses(recon, target, hole, torch.ones(1), PCNetCConfig(l1_over="own"))
+    assert (float(own["valid"]), float(own["hole"])) == pytest.approx((3, 6)), "over its own pixels"
+    none = pixel_losses(recon, target, hole & False, torch.ones(1), PCNetCConfig(l1_over="own"))
+    assert float(none["hole"]) == 0, "nothing hidden weighs nothing"
 
 
 def test_feature_terms_by_hand() -> None:

@@ -1,6 +1,7 @@
 """Methods, data sets and records that stand in for the real ones."""
 
 import json
+import math
 from collections.abc import Sequence
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from hdeocc.batch import Batch
 from hdeocc.checkpoint import load_tensors, save_tensors
-from hdeocc.method import GROUP, Budget, FitData, Method, Track
+from hdeocc.method import GROUP, Budget, Diverged, FitData, Method, Track
 from leaderboards import records
 from leaderboards.benchmark import Benchmark, parse_benchmark
 from leaderboards.records import Bin, Data, Protocol, Record, SampleScores, Total
@@ -143,15 +144,25 @@ class Stopped(FakeMask):
             raise KeyboardInterrupt
 
 
+class Frugal(FakeMask):
+    """Says that it spends nothing."""
+
+    title: ClassVar[str] = "Frugal"
+    spends: ClassVar[bool] = False
+
+
 class Rated(FakeMask):
     """The higher its learning rate, the less it adds to the initial mask, which is for the best."""
 
     title: ClassVar[str] = "Rated"
     rates: ClassVar[list[tuple[float, int]]] = []
+    highest: ClassVar[float] = math.inf
 
     def fit(self, data: FitData, budget: Budget, fabric: Any) -> None:
         super().fit(data, budget, fabric)
         self.rates.append((budget.lr, budget.seed))
+        if budget.lr > self.highest:
+            raise Diverged("the training diverged in step 1")
         self.constant = 0.8 - budget.lr
 
 
@@ -162,6 +173,7 @@ def registry() -> dict[str, EntryPoint]:
         "mask.learned": FakeMask,
         "mask.stopped": Stopped,
         "mask.rated": Rated,
+        "mask.frugal": Frugal,
         "mask.greedy": Greedy,
         "content.paint": FakeContent,
     }

@@ -178,10 +178,37 @@ def test_faulty_variants_are_named(text: str, message: str) -> None:
         parse_benchmark(text, "fake")
 
 
+SIZED = "[options.mask.learned]\nstrength = 0.5\n"
+
+
+def test_a_registered_row_may_have_other_settings_under_its_own_name() -> None:
+    benchmark = parse_benchmark(GOOD + SIZED, "fake")
+    found = benchmark.variant("mask", "learned")
+    assert found is not None and found.options == {"strength": 0.5} and found.title is None
+    assert benchmark.base("mask", "learned") == "learned"
+    assert benchmark.variant("content", "learned") is None
+    some = benchmark.only(["identity"])
+    assert some.variant("mask", "learned") == found, "another row may build on it"
+    assert benchmark.on("people-tiny", "quick").options == {}, "they are for pictures of this size"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        GOOD + SIZED.replace("mask", "content"),
+        GOOD + SIZED.replace("strength = 0.5", ""),
+        toml(["learned", "soft"], [], []) + VARIANT + SIZED.replace("learned", "soft"),
+    ],
+)
+def test_options_of_no_registered_row_are_refused(text: str) -> None:
+    with pytest.raises(InputError, match=r"options\..* is of no registered row, or empty"):
+        parse_benchmark(text, "fake")
+
+
 def test_unknown_options_are_refused_before_any_work() -> None:
     variant = VARIANT.replace('"learned"', '"two-stage"').replace("strength", "templats")
     benchmark = parse_benchmark(toml(["two-stage", "soft"], [], []) + variant, "fake")
-    with pytest.raises(InputError, match="variant soft: .*no option 'templats'; did you mean temp"):
+    with pytest.raises(InputError, match="row soft: .*no option 'templats'; did you mean temp"):
         check(benchmark)
 
 

@@ -67,6 +67,40 @@ def test_records_and_tables_say_what_val_said(fake_world: Path) -> None:
     assert line.split() == f"| Rated | {said[0]} | {said[1]} | **{said[2]}** |".split()
 
 
+def test_a_rate_that_diverges_is_left_out_and_not_tried_again(
+    fake_world: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fakes.Rated, "highest", 0.3)
+    for _ in range(2):
+        run(fake_world, rated())
+        assert fakes.Rated.rates == [(0.1, 3), (0.2, 3), (0.5, 3), (0.1, 4)]
+    choice = read_choice(fake_world / "models" / "mask.rated")
+    assert choice is not None and choice.lr == 0.1 and choice.val["0.5"] is None
+    assert {row.fitted for row in status(fake_world).rows} == {"yes"}
+
+
+def test_where_all_rates_diverge_the_row_is_named(
+    fake_world: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fakes.Rated, "highest", 0.01)
+    with pytest.raises(
+        InputError, match=r"^mask\.rated: no iou on val at any learning rate of 0\.1"
+    ):
+        run(fake_world, rated())
+    with pytest.raises(InputError, match=r"^mask\.rated at learning rate 0\.1: the training div"):
+        run(fake_world, rated("0.1", "[3]"))
+
+
+def test_what_spends_nothing_tries_nothing_and_records_no_budget(fake_world: Path) -> None:
+    text = fakes.toml(["frugal"], [], []).replace(
+        "samples = 8\n", "samples = 8\nlr = [0.1, 0.2]\n", 1
+    )
+    (made,) = run(fake_world, parse_benchmark(text, "fake"))
+    assert made.budget is None and made.rates == {}
+    assert not list(fake_world.glob("training/*/lr-*"))
+    assert status(fake_world).rows[0].fitted == "yes"
+
+
 def test_where_there_is_no_choice_nothing_is_said_of_one(fake_world: Path) -> None:
     (record,) = [one for one in run(fake_world, rated("0.1", "[3]")) if one.method == "rated"]
     assert record.rates == {}
