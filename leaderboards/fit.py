@@ -9,6 +9,7 @@ import torch
 
 from hdeocc.checkpoint import clear_states
 from hdeocc.fitted import (
+    About,
     Fitted,
     describe,
     fit_into,
@@ -81,9 +82,10 @@ class Fitter:
             for rate in rates:
                 clear_states(self.folder.tried(key, rate)[1])
             return found
-        if not model.is_dir() or file_digests(model) != file_digests(tried):
-            with new_folder(model) as unfinished:
-                shutil.copytree(tried, unfinished, dirs_exist_ok=True)
+        with self.folder.making(model):
+            if not model.is_dir() or file_digests(model) != file_digests(tried):
+                with new_folder(model) as unfinished:
+                    shutil.copytree(tried, unfinished, dirs_exist_ok=True)
         return restored(self._made(track, name), model)
 
     def _choice(self, track: Track, name: str) -> Choice:
@@ -123,32 +125,40 @@ class Fitter:
 
         ``begun``: where the same training was stopped on the way.
         """
-        variant = self.benchmark.variant(track, name)
+        variant, key = self.benchmark.variant(track, name), f"{track}.{name}"
         needed = self._kind(track, name).upstream
         upstream = {one: self._upstream(one, budget.seed) for one in needed}
         torch.manual_seed(budget.seed)  # a network draws its first weights when it is made
         method = self._made(track, name)
         base = f"{track}.{variant.base}" if variant else None
-        about = describe(method, f"{track}.{name}", budget, self.train, self.val, upstream, base)
-        again, key = self.rerun == "always" and folder not in self.made, digest(about)
-        if not again and (error := noted_divergence(folder, key)):
-            raise Diverged(error)
-        if again or not is_fitted(folder, key):
-            workdir = training if method.learned else None
-            if workdir is not None and again:
-                shutil.rmtree(workdir, ignore_errors=True)
-            if workdir is not None and begun is not None and begun.is_dir():
-                go_on_from(begun, workdir, about)
-            data = FitData(self.train, self.val, workdir)
-            data.upstream = {name: fitted.method for name, fitted in upstream.items()}
-            self.made.add(folder)
-            try:
-                fit_into(folder, method, about, data, budget, make_fabric(budget))
-            except Diverged as error:
-                named = Diverged(f"{track}.{name} at learning rate {budget.lr:g}: {error.message}")
-                note_divergence(folder, key, named)
-                raise named from None
+        about = describe(method, key, budget, self.train, self.val, upstream, base)
+        again = self.rerun == "always" and folder not in self.made
+        with self.folder.making(folder):
+            if not again and (error := noted_divergence(folder, digest(about))):
+                raise Diverged(error)
+            if again or not is_fitted(folder, digest(about)):
+                workdir = training if method.learned else None
+                if workdir is not None and again:
+                    shutil.rmtree(workdir, ignore_errors=True)
+                if workdir is not None and begun is not None and begun.is_dir():
+                    go_on_from(begun, workdir, about)
+                data = FitData(self.train, self.val, workdir)
+                data.upstream = {one: fitted.method for one, fitted in upstream.items()}
+                self.made.add(folder)
+                self._fit_into(folder, method, about, data, budget)
         return restored(method, folder)
+
+    def _fit_into(
+        self, folder: Path, method: Method, about: About, data: FitData, budget: Budget
+    ) -> None:
+        """As :func:`fit_into`; a divergence is noted, and says whose it is."""
+        try:
+            fit_into(folder, method, about, data, budget, make_fabric(budget))
+        except Diverged as error:
+            whose = f"{about['method']} at learning rate {budget.lr:g}"
+            named = Diverged(f"{whose}: {error.message}")
+            note_divergence(folder, digest(about), named)
+            raise named from None
 
     def _upstream(self, key: str, seed: int) -> Fitted:
         track, _, name = key.partition(".")

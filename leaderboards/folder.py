@@ -10,9 +10,11 @@ training/TRACK.METHOD/seed-0/           checkpoints and logs of a training
 predictions/TRACK/METHOD/seed-0/ID.png  and predictions.json; parsing/ID.png where a method parses
 results/TRACK.METHOD.seed-0.json        one record a result; .official.json by that protocol
 leaderboard.{html,md,csv,tex,json}, contact-sheet.png
+.locks/                                 so that no two processes make one model at once
 """
 
 import json
+import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,13 +22,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+import click
+
 from hdeocc.folders import take_place
 from leaderboards.benchmark import Benchmark
 from synth.atomic import clean_leftovers, temporaries, write_text
 from synth.errors import InputError
+from synth.lock import turn
 
 MARKER = "bench.json"
 PART = "part.txt"
+LOCKS = ".locks"
 SCHEMA = 2
 
 Asked = TypeVar("Asked", bound="str | int")
@@ -52,6 +58,20 @@ class Folder:
     def results(self) -> Path:
         """The records."""
         return self.root / "results"
+
+    @contextmanager
+    def making(self, what: Path) -> Iterator[None]:
+        """Make ``what``, a folder below the root, while no other process does.
+
+        Who had to wait finds it made: look again inside the block.
+        """
+        name = str(what.relative_to(self.root))
+
+        def wait() -> None:
+            click.echo(f"{self.root}: waits for another process that makes {name}", err=True)
+
+        with turn(self.root / LOCKS / f"{name.replace(os.sep, '.')}.lock", wait):
+            yield
 
     def model(self, key: str, seed: int) -> Path:
         """Weights of "track.method"."""
@@ -104,29 +124,35 @@ def claim(
     Raises:
         InputError: the path is a file, holds something else, or runs another benchmark.
     """
+    _refuse_other(root, benchmark)  # before anything is written there
+    with Folder(root).making(root / MARKER):
+        _refuse_other(root, benchmark)
+        if (root / MARKER).is_file():
+            methods, seeds = _asked(root, methods, seeds)
+        about = {
+            "schema": SCHEMA,
+            "benchmark": benchmark.located().model_dump(mode="json"),
+            "data": None if data is None else str(data.resolve()),
+            "methods": None if methods is None else list(methods),
+            "seeds": None if seeds is None else list(seeds),
+        }
+        write_text(root / MARKER, json.dumps(about, indent=1) + "\n")
+    return Folder(root)
+
+
+def _refuse_other(root: Path, benchmark: Benchmark) -> None:
+    """Refuse a path that is no folder, or one that is not of this benchmark."""
     if root.exists() and not root.is_dir():
         raise InputError(f"{root}: is a file, not a folder; give another --out")
-    marker = root / MARKER
-    if marker.is_file():
-        methods, seeds = _asked(root, methods, seeds)
-        name = _owner(marker)
-        if name != benchmark.name:
+    if (root / MARKER).is_file():
+        if (name := _owner(root / MARKER)) != benchmark.name:
             raise InputError(
                 f"{root}: runs benchmark {name}, not {benchmark.name}; give another --out"
             )
-    elif root.is_dir() and any(root.iterdir()):
+    elif root.is_dir() and any(path.name != LOCKS for path in root.iterdir()):
         raise InputError(
             f"{root}: holds something else (no {MARKER}); give an empty or new folder as --out"
         )
-    about = {
-        "schema": SCHEMA,
-        "benchmark": benchmark.located().model_dump(mode="json"),
-        "data": None if data is None else str(data.resolve()),
-        "methods": None if methods is None else list(methods),
-        "seeds": None if seeds is None else list(seeds),
-    }
-    write_text(marker, json.dumps(about, indent=1) + "\n")
-    return Folder(root)
 
 
 def read_claim(root: Path) -> Claim:

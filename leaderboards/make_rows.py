@@ -90,12 +90,12 @@ class RowMaker:
             return self._full(row)
         track: Track = "mask" if row.track == "mask" else "content"
         fitted = self.fitter.get(track, row.name, row.seed)
-        where = self.folder.predictions(row.track, row.name, row.seed)
-        if track == "content":
-            made = predict_content(where, fitted, self.test, self.again)
+        if track == "mask":
+            made = self._masks(row.name, row.seed, fitted)
         else:
-            made = predict_masks(where, fitted, self.test, self.again)
-            self.masks[row.name, row.seed] = made
+            where = self.folder.predictions(row.track, row.name, row.seed)
+            with self.folder.making(where):
+                made = predict_content(where, fitted, self.test, self.again)
         return Row(track, row.name, row.seed, (fitted,), (made,), self._choices(row))
 
     def _full(self, row: Planned) -> Row:
@@ -103,7 +103,8 @@ class RowMaker:
         fitted = (self.fitter.get("mask", mask, seed), self.fitter.get("content", content, seed))
         masks = self._masks(mask, mask_seed(self.benchmark, row), fitted[0])
         where = self.folder.predictions("full", row.name, seed)
-        made = predict_content(where, fitted[1], self.test, self.again, masks)
+        with self.folder.making(where):
+            made = predict_content(where, fitted[1], self.test, self.again, masks)
         return Row("full", row.name, seed, fitted, (masks, made), self._choices(row))
 
     def _choices(self, row: Planned) -> dict[str, Choice]:
@@ -120,5 +121,6 @@ class RowMaker:
         """The masks of a row of the mask track."""
         if (name, seed) not in self.masks:
             where = self.folder.predictions("mask", name, seed)
-            self.masks[name, seed] = predict_masks(where, fitted, self.test, self.again)
+            with self.folder.making(where):
+                self.masks[name, seed] = predict_masks(where, fitted, self.test, self.again)
         return self.masks[name, seed]

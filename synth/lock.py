@@ -1,4 +1,4 @@
-"""One builder a folder, or one a part: a lock that the system takes back when its holder dies.
+"""Locks that the system takes back when their holder dies: one builder a folder, or one a part.
 
 The lock is ``flock`` on ``.build-I-of-N.lock``. It holds between the processes of one machine, and
 between machines wherever the shared file system carries ``flock`` (NFS 4 and Linux' NFS 3, CephFS,
@@ -14,12 +14,12 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from synth.atomic import clean_leftovers, temporaries
+from synth.atomic import clean_leftovers, make_folder_of, temporaries
 from synth.errors import InputError
 
 try:
@@ -96,6 +96,27 @@ def build_lock(folder: Path, part: tuple[int, int]) -> Iterator[Lock]:
     finally:
         clean_leftovers(temporaries(folder), alone=False)
         lock.release()
+        os.close(handle)
+
+
+@contextmanager
+def turn(path: Path, wait: Callable[[], None]) -> Iterator[None]:
+    """Hold the lock of a file while the block runs, after everybody who holds it by then.
+
+    ``wait`` is called once if somebody does. The file stays. Where the file system has no locks
+    nobody waits.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    make_folder_of(path)
+    handle = _open(path)
+    try:
+        if not _lock(handle):
+            wait()
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
         os.close(handle)
 
 

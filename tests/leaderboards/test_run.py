@@ -366,7 +366,7 @@ def test_a_recipe_with_an_empty_split_is_refused_before_anything_is_written(
 
 def test_an_output_that_cannot_be_written_is_one_line(fake_world: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
-    with pytest.raises(InputError, match=r"file/out/bench\.json: cannot be written"):
+    with pytest.raises(InputError, match=r"file/out/\S*: cannot be written"):
         _run(tmp_path / "file" / "out")
     _run(fake_world)
     (fake_world / "leaderboard.html").unlink()
