@@ -12,7 +12,7 @@ from leaderboards.gallery import Cases
 from leaderboards.page_words import words_of
 from leaderboards.records import Record, SampleScores
 from leaderboards.stats import Interval
-from leaderboards.tables import Row, Table, compare
+from leaderboards.tables import Row, Table, beats
 from metrics.protocol import BINS, MetricSpec, bin_of
 from synth.sample import Sample
 
@@ -107,17 +107,10 @@ def _better_rows(table: Table, row: Row) -> list[int]:
     """Places of the rows that are better beyond chance, so that ranks can be counted anew."""
     if row.rank is None:
         return []
-    like = [(i, other) for i, other in enumerate(table.rows) if other.apart is row.apart]
+    like = [(i, other) for i, other in enumerate(table.rows) if other.apart == row.apart]
     ranked = [(i, other) for i, other in like if other.rank is not None]
-    return [i for i, other in ranked if other is not row and _better(table, other, row)]
-
-
-def _better(table: Table, first: Row, second: Row) -> bool:
     spec = table.spec(table.headline)
-    found = compare(first, second, spec, table.samples)
-    if found is None or not found.interval.excludes_zero():
-        return False
-    return (found.mean > 0) == spec.higher_is_better
+    return [i for i, other in ranked if beats(other, row, spec, table.samples)]
 
 
 def _total(row: Row, spec: MetricSpec) -> list[float | None]:

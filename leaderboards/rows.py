@@ -3,7 +3,7 @@
 import json
 import math
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +17,12 @@ from metrics.protocol import MetricSpec
 from synth.errors import InputError
 
 POOLED = "pooled_iou"
+# What a track gives to every method; all else that a method may read is an answer, or close to it.
+GIVEN: Mapping[str, frozenset[str]] = {
+    "mask": frozenset({"image", "initial"}),
+    "content": frozenset({"image", "initial", "modal", "amodal"}),
+    "full": frozenset({"image", "initial"}),
+}
 
 Chosen = NDArray[np.bool_]
 
@@ -27,10 +33,9 @@ class Row:
 
     Attributes:
         records: one a seed, in the order of the seeds.
-        rank: 1 + how many rows are better beyond chance, of the pre-trained for a pre-trained row
-            and of the others for another; None without a score. Rows whose paired
-            interval of the difference includes zero, or who have none (one person), do not
-            outrank each other.
+        rank: 1 + how many rows are better beyond chance, of those that are ``apart`` for the same
+            reason or for none; None without a score. Rows whose paired interval of the difference
+            includes zero, or who have none (one person), do not outrank each other.
         intervals: by metric, where one can be given.
     """
 
@@ -54,9 +59,20 @@ class Row:
         return tuple(record.seed for record in self.records)
 
     @property
-    def apart(self) -> bool:
-        """Whether it learned from other data than the benchmark's: ranked among its like only."""
-        return self.record.pretrained is not None
+    def apart(self) -> str:
+        """Why it is ranked among its like only; "" for a row of the comparison itself.
+
+        "pre-trained": it learned from other data than the benchmark's. "told": it reads a truth
+        that its track does not give.
+        """
+        if self.record.pretrained is not None:
+            return "pre-trained"
+        return "told" if self.told else ""
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """The truths that it reads though its track does not give them, sorted."""
+        return tuple(sorted(set(self.record.consumes) - GIVEN[self.record.track]))
 
     @property
     def complete(self) -> bool:

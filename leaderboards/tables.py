@@ -24,10 +24,10 @@ TRACK_TITLES = {
 
 @dataclass(frozen=True)
 class Table:
-    """Rows that may be compared with each other, best first; pre-trained ones after the others.
+    """Rows that may be compared with each other, best first; after them those that rank apart.
 
     Attributes:
-        best: by metric, the keys of the rows that show the best value; never pre-trained ones.
+        best: by metric, the keys of the rows that show the best value; never of those apart.
         second: by metric, the keys of the rows that show the next best value.
         notes: by metric (or column of `COST`) and row key, why a cell is empty.
         samples: the samples behind the rows.
@@ -82,6 +82,8 @@ class Table:
             more += [record.method, *([record.benchmark] if names[record.method] > 1 else [])]
         if record.pretrained is not None:
             more.append(f"pre-trained on {record.pretrained}")
+        elif told := Row((record,)).told:
+            more.append(f"told: {', '.join(told)}")
         return record.title + (f" ({', '.join(more)})" if more else "")
 
     def binned(self, row: Row, metric: str) -> list[BinValue]:
@@ -188,7 +190,7 @@ def _tops(rows: Sequence[Row], spec: MetricSpec) -> tuple[frozenset[str], frozen
 def _rank(row: Row, rows: Sequence[Row], spec: MetricSpec, samples: Samples) -> int | None:
     if math.isnan(row.value(spec.name)):
         return None
-    like = [other for other in rows if other.apart is row.apart]
+    like = [other for other in rows if other.apart == row.apart]
     return 1 + sum(beats(other, row, spec, samples) for other in like)
 
 

@@ -80,7 +80,34 @@ def test_the_best_picture_of_a_person_is_none_of_a_pre_trained_row(
 def test_the_page_ranks_pre_trained_rows_apart_too() -> None:
     (table,) = make_tables([record("a", LOW), record("b", HIGH, pretrained="Places2")])
     rows = table_data(table, "t", Cases((), ()))["rows"]
-    assert [(row["apart"], row["better"]) for row in rows] == [(False, []), (True, [])]
+    assert [(row["apart"], row["better"]) for row in rows] == [("", []), ("pre-trained", [])]
+
+
+@pytest.mark.parametrize(("told", "words"), [("occluder", "occluder"), ("amodal", "amodal")])
+def test_a_row_that_is_told_a_truth_outranks_nobody_and_is_never_bold(
+    told: str, words: str
+) -> None:
+    ours = [record("a", LOW), record("b", MIDDLE, consumes=["initial"])]
+    theirs = [record("c", HIGH, consumes=["image", told]), record("d", HIGH, pretrained="Places2")]
+    (table,) = make_tables([*theirs, *ours])
+    assert [row.record.method for row in table.rows] == ["b", "a", "d", "c"]
+    assert _ranks(table) == {"b": 1, "a": 2, "c": 1, "d": 1}
+    assert table.best["iou"] == {"mask.b.seed-0"}
+    assert table.label(table.rows[-1].record) == f"C (told: {words})"
+    (without,) = make_tables(ours)
+    assert [(row.key, row.rank) for row in without.rows] == [
+        (row.key, row.rank) for row in table.rows[:2]
+    ]
+
+
+def test_true_masks_are_given_on_the_content_track_and_the_true_parsing_is_not() -> None:
+    masks = {"consumes": ["image", "modal", "amodal"]}
+    rows = [
+        content_record("a", LOW, **masks),
+        content_record("b", HIGH, consumes=["image", "modal", "amodal", "parsing"]),
+    ]
+    (table,) = make_tables(rows)
+    assert [row.told for row in table.rows] == [(), ("parsing",)]
 
 
 @pytest.mark.parametrize(
