@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from torch import nn
+
 from hdeocc.folders import read_json
 from hdeocc.learned import Learned
 from hdeocc.method import Budget, FitData, Method, Preset
@@ -58,6 +60,9 @@ class Borrowed(Method):
 
     def parameters_used(self) -> int:
         return self.lent.parameters_used()
+
+    def networks(self) -> nn.Module:
+        return self.lent.networks()
 
     def _with(self, options: Mapping[str, Any]) -> Learned:
         """An unfitted lender with some of its settings changed."""

@@ -19,7 +19,6 @@ import torch
 
 from hdeocc import checkpoint
 from hdeocc.folders import digest, file_digests, new_folder, read_json
-from hdeocc.learned import Learned
 from hdeocc.method import (
     PRESETS,
     Budget,
@@ -239,8 +238,8 @@ def restored(method: Method, folder: Path) -> Fitted:
             f"{folder}: the weights are not those that were fitted; remove the folder and run again"
         )
     method.load(folder)
-    if isinstance(method, Learned) and torch.cuda.is_available():
-        method.nets.to("cuda")
+    if (networks := method.networks()) is not None and torch.cuda.is_available():
+        networks.to("cuda")
     name = str(about.get("method", "")).partition(".")[2]
     budget = about.get("budget")
     seed = budget.get("seed", 0) if isinstance(budget, dict) else 0
@@ -301,9 +300,8 @@ def make_fabric(
 
 def device_of(method: Method) -> torch.device:
     """Where a method computes; those without networks compute on the CPU."""
-    if not isinstance(method, Learned):
-        return torch.device("cpu")
-    return next(method.nets.generator.parameters()).device
+    networks = method.networks()
+    return torch.device("cpu") if networks is None else next(networks.parameters()).device
 
 
 def _number(value: object) -> float | None:

@@ -80,6 +80,9 @@ class Learned(Method):
     def parameters_used(self) -> int:
         return sum(p.numel() for p in self.nets.generator.parameters())
 
+    def networks(self) -> nn.Module:
+        return self.nets
+
     def save(self, folder: Path) -> None:
         checkpoint.save_tensors(folder / "weights.safetensors", self.nets.generator.state_dict())
         about = {"method": type(self).__name__, "track": self.track, "preset": self.preset}

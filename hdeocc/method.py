@@ -20,7 +20,7 @@ from synth.settings import hint
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from hdeocc.batch import Batch
 
@@ -202,6 +202,10 @@ class Method(ABC):
     def parameters_used(self) -> int:
         """Parameters that take part in a prediction."""
         return 0
+
+    def networks(self) -> "nn.Module | None":
+        """The torch modules that it predicts with, to be moved and counted; None without any."""
+        return None
 
 
 def entries(track: str | None = None) -> dict[str, EntryPoint]:

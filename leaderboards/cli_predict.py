@@ -85,6 +85,8 @@ def _fitted(model: str, method: str | None, seed: int) -> "Fitted":
 @split_option
 @click.option("--name", help="Of the method [default: what predictions.json says, or the folder].")
 @click.option("--consumes", help="What the method was given, with commas: image,initial")
+@click.option("--trained-on", metavar="DATA",
+              help="Other data that the method learned from: its row is ranked apart.")  # fmt: skip
 @click.option("--out", type=folder, help="Write the result here, for `leaderboard add`.")
 def score(
     predictions: Path,
@@ -97,6 +99,7 @@ def score(
     split: str,
     name: str | None,
     consumes: str | None,
+    trained_on: str | None,
     out: Path | None,
 ) -> None:
     """Score predictions of any program: a folder of PNG files by sample id.
@@ -112,6 +115,7 @@ def score(
       hdeocc score theirs/photos data/mine --consumes image,modal,amodal --protocol official
       hdeocc score theirs/photos data/mine --masks theirs/masks --consumes image,initial
       hdeocc score theirs/masks data/mine --consumes image --name "Theirs" --out theirs.json
+      hdeocc score theirs/masks data/mine --consumes image --trained-on COCO --out theirs.json
     """
     from leaderboards.foreign import facts_of, pictures_of
     from leaderboards.make_rows import data_facts, truth_cache
@@ -123,7 +127,9 @@ def score(
     dataset = Dataset.open(data)
     chosen = dataset.split(split)
     given = None if consumes is None else [one.strip() for one in consumes.split(",")]
-    facts = facts_of(predictions, dataset.recipe.name, chosen.fingerprint, name, given, masks=masks)
+    facts = facts_of(
+        predictions, dataset.recipe.name, chosen.fingerprint, name, given, masks, trained_on
+    )
     rules = Rules("official" if protocol == "official" else "strict", border_band)
     pictures = pictures_of(predictions, masks, track)
     known = data_facts(dataset, split)

@@ -7,7 +7,7 @@ additions, activations and the arithmetic of methods without a network are not.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from hdeocc.batch import Batch
     from hdeocc.method import Method
@@ -15,11 +15,20 @@ if TYPE_CHECKING:
 
 def count_macs(method: "Method", batch: "Batch") -> int | None:
     """Multiply-adds of one ``predict`` on ``batch``; None for methods without a network."""
-    from hdeocc.learned import Learned
-
-    if not isinstance(method, Learned):
+    if method.networks() is None:
         return None
     return macs_of(lambda: method.predict(batch))
+
+
+def macs_together(parts: "Iterable[tuple[int | None, int | None]]") -> int | None:
+    """Multiply-adds of methods that run one after the other, from (parameters, multiply-adds) each.
+
+    None where those of one with parameters are not known, for part of a cost is no cost, and where
+    there are none.
+    """
+    counted = [0 if parameters == 0 and macs is None else macs for parameters, macs in parts]
+    known = [macs for macs in counted if macs is not None]
+    return sum(known) or None if len(known) == len(counted) else None
 
 
 def macs_of(call: "Callable[[], Any]") -> int:

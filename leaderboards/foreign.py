@@ -9,6 +9,7 @@ import numpy as np
 
 from hdeocc.batch import INPUTS
 from hdeocc.folders import read_json
+from leaderboards.cost import macs_together
 from leaderboards.predict import ABOUT, PARSING
 from leaderboards.records import ResultTrack
 from leaderboards.score import Facts
@@ -67,11 +68,13 @@ def facts_of(
     name: str | None = None,
     consumes: Collection[str] | None = None,
     masks: Path | None = None,
+    trained_on: str | None = None,
 ) -> Facts:
     """What is claimed of a folder: by the user, else by the predictions.json that we write.
 
     ``masks``: those of the full track, whose cost and inputs are part of the row's. What nobody
-    says of the cost stays None, for a 0 would be a claim.
+    says of the cost stays None, for a 0 would be a claim. ``trained_on``: other data that the
+    method learned from, which makes its row rank apart.
 
     Raises:
         InputError: nothing says what the method was given, an unknown input, or predictions that
@@ -95,6 +98,7 @@ def facts_of(
         preset=str(about.get("preset", "")),
         consumes=_consumes(folder, about, consumes),
         learned=about["learned"] if isinstance(about.get("learned"), bool) else None,
+        pretrained=trained_on or _text(about.get("pretrained")),
         options=_dict(about.get("options")),
         parameters=_int(about.get("parameters")),
         macs=_int(about.get("macs")),
@@ -115,12 +119,13 @@ def _of_both(photos: dict[str, Any], masks: dict[str, Any]) -> dict[str, Any]:
     The masks that the second step reads are predicted ones, made from the initial mask.
     """
     parts = (masks, photos)
-    macs = [0 if part.get("parameters") == 0 else _int(part.get("macs")) for part in parts]
+    trained = dict.fromkeys(part["pretrained"] for part in parts if part.get("pretrained"))
     read = [_list(part.get("consumes")) for part in parts]
     inputs = {*read[0], *({*read[1]} - {"amodal", "modal"}), "initial"} if read[1] else set()
     return {
         "parameters": _sum([_int(part.get("parameters")) for part in parts]),
-        "macs": _sum(macs) or None,
+        "macs": macs_together((_int(p.get("parameters")), _int(p.get("macs"))) for p in parts),
+        "pretrained": " and ".join(map(str, trained)) or None,
         "milliseconds": _sum([_float(part.get("milliseconds")) for part in parts]),
         "consumes": sorted(inputs),
     }
@@ -161,6 +166,10 @@ def slug(name: str) -> str:
 
 def _int(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _float(value: object) -> float | None:

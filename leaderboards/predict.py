@@ -189,6 +189,7 @@ class _Job:
             "options": method.options,
             "consumes": sorted(method.consumes),
             "learned": method.learned,
+            "pretrained": method.pretrained,
             "parameters": method.parameters_used(),
             "weights_sha256": fitted.weights,
             "split": getattr(self.split, "name", "test"),

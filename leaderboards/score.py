@@ -10,6 +10,7 @@ from hdeocc.folders import digest
 from hdeocc.method import Method
 from leaderboards import provenance, records
 from leaderboards.benchmark import Benchmark
+from leaderboards.cost import macs_together
 from leaderboards.predict import PARSING, Predictions
 from leaderboards.rates import Choice
 from leaderboards.records import Data, OldRecord, Protocol, Record, ResultTrack
@@ -163,7 +164,10 @@ class Scorer:
             pretrained=pretrained(methods),
             options=_options(row),
             parameters=sum(method.parameters_used() for method in methods),
-            macs=_sum(made.macs for made in row.predictions),
+            macs=macs_together(
+                (method.parameters_used(), made.macs)
+                for method, made in zip(methods, row.predictions, strict=True)
+            ),
             milliseconds=_all_known(made.milliseconds for made in row.predictions),
             device=" and ".join(dict.fromkeys(made.device for made in row.predictions)),
             seconds_fit=_sum(fitted.seconds for fitted in row.fitted),

@@ -7,10 +7,13 @@ import pytest
 import torch
 
 from baselines.nearest_part import STAGE_1, NearestPart, recover
+from hdeocc.batch import collate
 from hdeocc.method import Budget, FitData, Method
 from hdeocc.two_stage_mask import TwoStageMask
+from leaderboards.cost import count_macs
 from synth.errors import InputError
 from tests.conformance import ContentConformance, cpu_fabric
+from tests.fakes import make_samples
 
 
 class TestConformance(ContentConformance):
@@ -53,6 +56,14 @@ def test_a_part_that_is_hidden_altogether_takes_the_nearest_of_any() -> None:
 def test_an_empty_hole_changes_nothing() -> None:
     _, image, hole, parts = striped()
     assert np.array_equal(recover(image, parts > 0, np.zeros_like(hole), parts), image)
+
+
+def test_the_networks_it_borrows_are_counted_as_the_lender_s_are() -> None:
+    batch = collate(make_samples(1, 64, np.random.default_rng(0)))
+    borrowed, lender = NearestPart("quick"), TwoStageMask("quick")
+    counted = count_macs(borrowed, batch.only(borrowed.consumes))
+    assert counted is not None
+    assert counted == count_macs(lender, batch.only(lender.consumes))
 
 
 def test_a_stage_1_without_parsing_is_refused() -> None:

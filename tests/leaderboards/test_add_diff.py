@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from hdeocc.cli import main
+from leaderboards.cost import macs_together
 from leaderboards.diff import diff
 from leaderboards.folder import Folder
 from leaderboards.foreign import facts_of
@@ -267,3 +268,33 @@ def test_why_nobody_has_a_number_of_parsing(tiny: Path) -> None:
     # Built-in people are labelled, so it is the method that does not parse.
     found = read_record(tiny / "results" / "mask.convex-hull.seed-0.json")
     assert found.empty == {"parsing_miou": "does not parse"}
+
+
+def test_who_learned_elsewhere_says_so_or_it_is_said(tiny: Path, tmp_path: Path) -> None:
+    folder, out = Folder(tiny).predictions("mask", "convex-hull", 0), tmp_path / "hull.json"
+    assert call("score", folder, tiny / "data", "--out", out).exit_code == 0
+    assert read_record(out).pretrained is None
+    assert call("score", folder, tiny / "data", "--trained-on", "COCO", "--out", out).exit_code == 0
+    assert read_record(out).pretrained == "COCO"
+    about = json.loads((folder / "predictions.json").read_text()) | {"pretrained": "Places2"}
+    (folder / "predictions.json").write_text(json.dumps(about))
+    split = about["fingerprint"]
+    assert facts_of(folder, "b", split).pretrained == "Places2"
+    photos = Folder(tiny).predictions("full", "convex-hull+telea-person", 0)
+    assert facts_of(photos, "b", split, masks=folder).pretrained == "Places2"
+
+
+@pytest.mark.parametrize(
+    ("parts", "together"),
+    [
+        ([(5, 7), (6, 8)], 15),
+        ([(0, None), (6, 8)], 8),
+        ([(5, None), (6, 8)], None),
+        ([(0, None), (0, None)], None),
+        ([(None, None), (6, 8)], None),
+    ],
+)
+def test_part_of_a_cost_is_no_cost(
+    parts: list[tuple[int | None, int | None]], together: int | None
+) -> None:
+    assert macs_together(parts) == together

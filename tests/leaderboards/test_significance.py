@@ -55,6 +55,22 @@ def test_markdown_shows_both_directions_and_marks_what_is_beyond_chance() -> Non
     assert "8 people" in lines[0]
 
 
+def test_a_clear_difference_among_many_rows_survives_the_correction() -> None:
+    rng = np.random.default_rng(0)
+    alike = [record(f"m{i}", list(0.6 + 0.02 * rng.random(40))) for i in range(18)]
+    (table,) = make_tables([*alike, record("low", list(0.3 + 0.02 * rng.random(40)))])
+    matrix = significance(table)
+    assert len(matrix.pairs) == 171
+    below = [p for p in matrix.pairs if p.second.record.method == "low"]
+    assert len(below) == 18 and max(p.holm for p in below) < 0.05
+    starred = [line for line in to_markdown(matrix).splitlines() if line.startswith("| 19. ")]
+    assert starred[0].count("\\*") == 18
+    alike_ = [p for p in matrix.pairs if p.second.record.method != "low"]
+    assert sum(p.found.interval.excludes_zero() for p in alike_) > sum(
+        p.holm < 0.05 for p in alike_
+    )
+
+
 def test_rows_without_a_score_are_left_out() -> None:
     partial = record("c", [0.9], n_expected=8, totals={})
     (table,) = make_tables([record("a", LOW), record("b", HIGH), partial])
