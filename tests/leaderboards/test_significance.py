@@ -50,8 +50,8 @@ def test_ranks_and_matrix_agree() -> None:
 def test_markdown_shows_both_directions_and_marks_what_is_beyond_chance() -> None:
     (table,) = make_tables([record("a", LOW), record("b", HIGH)])
     lines = to_markdown(significance(table)).splitlines()
-    assert "**+0.3000** [+0." in next(line for line in lines if "1. B" in line)
-    assert "**-0.3000** [-0." in next(line for line in lines if "2. A" in line)
+    assert "**+0.3000** \\* [+0." in next(line for line in lines if "1. B" in line)
+    assert "**-0.3000** \\* [-0." in next(line for line in lines if "2. A" in line)
     assert "8 people" in lines[0]
 
 
@@ -65,9 +65,9 @@ def test_a_clear_difference_among_many_rows_survives_the_correction() -> None:
     assert len(below) == 18 and max(p.holm for p in below) < 0.05
     starred = [line for line in to_markdown(matrix).splitlines() if line.startswith("| 19. ")]
     assert starred[0].count("\\*") == 18
-    alike_ = [p for p in matrix.pairs if p.second.record.method != "low"]
-    assert sum(p.found.interval.excludes_zero() for p in alike_) > sum(
-        p.holm < 0.05 for p in alike_
+    chance = [p for p in matrix.pairs if p.second.record.method != "low"]
+    assert sum(p.found.interval.excludes_zero() for p in chance) > sum(
+        p.holm < 0.05 for p in chance
     )
 
 
