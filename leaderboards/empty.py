@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 
-from leaderboards.records import Record
+from leaderboards.records import UNMEASURED, Record
 from leaderboards.rows import Row
 from metrics.protocol import MetricSpec
 
@@ -11,6 +11,7 @@ PARSING = "parsing_miou"
 NO_PARSING = "does not parse"
 NO_LABELS = "the samples have no labels of body parts"
 UNTOLD = "not known: whoever made these predictions did not say"
+UNTIMED = "not measured yet: made while other rows were; `hdeocc bench time` measures"
 UNCOUNTED = "not counted: its network is not made of torch's modules"
 
 
@@ -49,10 +50,10 @@ def _why_record(record: Record, metric: str) -> str | None:
 
 def _untold(record: Record) -> Iterator[tuple[str, str]]:
     """Columns of cost that are not known; a method without a network has no multiply-adds."""
+    theirs = record.parameters is None or record.device == UNMEASURED
     if record.parameters is None:
         yield "parameters", UNTOLD
     if record.macs is None and record.parameters != 0:
-        ours = record.parameters is not None and record.milliseconds is not None
-        yield "macs", UNCOUNTED if ours else UNTOLD
+        yield "macs", UNTOLD if theirs else UNCOUNTED
     if record.milliseconds is None:
-        yield "milliseconds", UNTOLD
+        yield "milliseconds", UNTOLD if theirs else UNTIMED

@@ -11,13 +11,11 @@ from hdeocc.batch import INPUTS
 from hdeocc.folders import read_json
 from leaderboards.cost import macs_together
 from leaderboards.predict import ABOUT, PARSING
-from leaderboards.records import ResultTrack
+from leaderboards.records import UNMEASURED, ResultTrack
 from leaderboards.score import Facts
 from leaderboards.score_pictures import Pictures
 from synth.errors import InputError
 from synth.settings import hint
-
-UNMEASURED = "not measured"
 
 
 def pictures_of(folder: Path, masks: Path | None, track: str | None) -> Pictures:

@@ -105,7 +105,7 @@ def make_rows(
 ) -> list[Path]:
     """Make rows in ``jobs`` processes; returns the records that were written.
 
-    Milliseconds in them were taken while other rows were made, and have to be taken again.
+    They are without milliseconds, which beside other work would be none.
 
     Raises:
         InputError: a row was refused, or its process ended; the others are stopped, and go on
@@ -277,14 +277,15 @@ def _work(work: _Work, pipe: "connection.Connection[Any, Any]") -> None:
                     answer = ("refused", error.message)
                 except Exception as error:
                     traceback.print_exc()
-                    answer = ("broke", f"{type(error).__name__}: {error}")
+                    first = next(iter(str(error).splitlines()), "")
+                    answer = ("broke", f"{type(error).__name__}: {first}")
                 pipe.send(answer)
 
 
 def _maker(work: _Work) -> RowMaker:
     data = Datasets(Dataset.open(work.train), Dataset.open(work.test))
     train = training_samples(work.benchmark, data.train, work.data_root, work.threads)
-    return RowMaker(work.benchmark, work.folder, data, train, work.rerun)
+    return RowMaker(work.benchmark, work.folder, data, train, work.rerun, timed=False)
 
 
 def _use_device(work: _Work) -> None:

@@ -57,7 +57,10 @@ def training_samples(
 
 
 class RowMaker:
-    """Fits, predicts and scores rows of one benchmark, one after the other."""
+    """Fits, predicts and scores rows of one benchmark, one after the other.
+
+    Beside other processes nothing is ``timed``: the milliseconds of its records stay None.
+    """
 
     def __init__(
         self,
@@ -66,9 +69,10 @@ class RowMaker:
         data: Datasets,
         train: Split | Live,
         rerun: Rerun,
+        timed: bool = True,
     ) -> None:
         self.benchmark, self.folder = benchmark, folder
-        self.again = rerun == "always"
+        self.again, self.timed = rerun == "always", timed
         self.test = data.test.split("test")
         self.fitter = Fitter(folder, benchmark, train, data.train.split("val"), rerun)
         self.scorer = Scorer(benchmark, data_facts(data.test), self.test, truth_cache())
@@ -95,7 +99,7 @@ class RowMaker:
         else:
             where = self.folder.predictions(row.track, row.name, row.seed)
             with self.folder.making(where):
-                made = predict_content(where, fitted, self.test, self.again)
+                made = predict_content(where, fitted, self.test, self.again, timed=self.timed)
         return Row(track, row.name, row.seed, (fitted,), (made,), self._choices(row))
 
     def _full(self, row: Planned) -> Row:
@@ -104,7 +108,7 @@ class RowMaker:
         masks = self._masks(mask, mask_seed(self.benchmark, row), fitted[0])
         where = self.folder.predictions("full", row.name, seed)
         with self.folder.making(where):
-            made = predict_content(where, fitted[1], self.test, self.again, masks)
+            made = predict_content(where, fitted[1], self.test, self.again, masks, self.timed)
         return Row("full", row.name, seed, fitted, (masks, made), self._choices(row))
 
     def _choices(self, row: Planned) -> dict[str, Choice]:
@@ -122,5 +126,6 @@ class RowMaker:
         if (name, seed) not in self.masks:
             where = self.folder.predictions("mask", name, seed)
             with self.folder.making(where):
-                self.masks[name, seed] = predict_masks(where, fitted, self.test, self.again)
+                made = predict_masks(where, fitted, self.test, self.again, self.timed)
+            self.masks[name, seed] = made
         return self.masks[name, seed]

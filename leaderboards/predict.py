@@ -75,18 +75,27 @@ def stored(folder: Path, key: str, ids: Sequence[str]) -> Predictions | None:
     if about.get("key") != key or any(not (folder / f"{i}.png").is_file() for i in ids):
         return None
     milliseconds, device, macs = (about.get(name) for name in ("milliseconds", "device", "macs"))
-    if not isinstance(milliseconds, int | float) or not isinstance(device, str):
+    if not isinstance(milliseconds, int | float | None) or not isinstance(device, str):
         return None
-    if not (macs is None or isinstance(macs, int)) or "macs" not in about:
+    if not isinstance(macs, int | None) or not {"macs", "milliseconds"} <= about.keys():
         return None
-    return Predictions(folder, key, float(milliseconds), device, macs)
+    return Predictions(folder, key, milliseconds, device, macs)
 
 
-def predict_masks(folder: Path, fitted: Fitted, split: Split, again: bool) -> Predictions:
-    """The mask track: amodal probabilities of every sample of the split."""
+def predict_masks(
+    folder: Path, fitted: Fitted, split: Split, again: bool, timed: bool = True
+) -> Predictions:
+    """The mask track: amodal probabilities of every sample of the split.
+
+    Beside other work nothing can be timed; then ``timed`` is False, and nobody has measured.
+    """
     consumes = sorted(fitted.method.consumes)
     key = digest(["mask", fitted.key, split.fingerprint, consumes])
-    job = _Job("mask", fitted, split, collate, lambda _, output: to_uint8(output[0].clip(0, 1)))
+
+    def draw(_: Sample, output: np.ndarray) -> Picture:
+        return to_uint8(output[0].clip(0, 1))
+
+    job = _Job("mask", fitted, split, collate, draw, timed)
     return job.done(folder, key, again)
 
 
@@ -96,8 +105,12 @@ def predict_content(
     split: Split,
     again: bool,
     masks: Predictions | None = None,
+    timed: bool = True,
 ) -> Predictions:
-    """The content track; with ``masks`` the full one, where those predicted masks are filled."""
+    """The content track; with ``masks`` the full one, where those predicted masks are filled.
+
+    ``timed`` as for masks.
+    """
     upstream = None if masks is None else masks.key
     consumes = sorted(fitted.method.consumes)
     key = digest(["content", fitted.key, split.fingerprint, consumes, upstream])
@@ -107,7 +120,7 @@ def predict_content(
     def draw(sample: Sample, output: np.ndarray) -> Picture:
         return _recovered(sample, output, masks)
 
-    job = _Job(track, fitted, split, batches, draw)
+    job = _Job(track, fitted, split, batches, draw, timed)
     return job.done(folder, key, again)
 
 
@@ -125,6 +138,7 @@ class _Job:
     split: Split
     batches: Batches
     draw: Draw
+    timed: bool
 
     def done(self, folder: Path, key: str, again: bool) -> Predictions:
         """The predictions, those that are there already or made now."""
@@ -195,7 +209,7 @@ class _Job:
             "split": getattr(self.split, "name", "test"),
             "fingerprint": self.split.fingerprint,
             "samples": len(self.split),
-            "milliseconds": time_one(method, inputs),
+            "milliseconds": time_one(method, inputs) if self.timed else None,
             "macs": count_macs(method, inputs[0]) if inputs else None,
             "device": provenance.device_name(device_of(method)),
         }

@@ -14,6 +14,7 @@ from metrics.truth import RulesName
 from synth.atomic import write_text
 from synth.errors import InputError
 
+UNMEASURED = "not measured"  # the device of predictions whose maker said nothing
 SCHEMA = 2
 ResultTrack = Literal["mask", "content", "full"]
 

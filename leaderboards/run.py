@@ -15,7 +15,7 @@ from leaderboards.needs import recipes_of, require
 from leaderboards.plan import planned
 from leaderboards.records import Record
 from leaderboards.render import render
-from leaderboards.time_again import time_rows
+from leaderboards.time_again import time_rows, untimed
 from metrics import protocol
 from synth.build import build
 from synth.errors import InputError
@@ -57,16 +57,16 @@ def run_benchmark(
         data = prepare_data(recipes, folder, data_root, workers, progress)
         _check_fingerprint(chosen, data.test)
         if jobs > 1:
-            new = make_rows(chosen, folder, rows, data, data_root, rerun, jobs, progress)
-            if new:
-                _say(progress, "time the new rows, one by one")
-                time_rows(out, new)
+            make_rows(chosen, folder, rows, data, data_root, rerun, jobs, progress)
         else:
             train = training_samples(chosen, data.train, data_root, workers)
             maker = RowMaker(chosen, folder, data, train, rerun)
             for number, row in enumerate(rows, 1):
                 _say(progress, f"[{number}/{len(rows)}] {row}")
                 maker.make(row)
+        if missing := untimed(folder, chosen, rows):
+            _say(progress, "time the rows that were made beside others, one by one")
+            time_rows(out, missing)
     _say(progress, "render the tables and the page")
     return render(out)
 

@@ -3,15 +3,17 @@
 Nothing is fitted, predicted or scored: pictures and every other number stay as they are.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from hdeocc.fitted import load_fitted
 from hdeocc.folders import read_json
 from leaderboards import predict
+from leaderboards.benchmark import Benchmark
 from leaderboards.folder import Folder, opened
+from leaderboards.plan import Planned
 from leaderboards.predict import ABOUT, Predictions, stored
-from leaderboards.records import Record, read_record, write_record
+from leaderboards.records import UNMEASURED, Record, read_record, write_record
 from leaderboards.render import render
 from synth.errors import InputError
 from synth.store import Dataset, Split
@@ -34,7 +36,7 @@ def time_rows(out: Path, only: Collection[Path] | None = None) -> None:
 
     Args:
         out: the folder.
-        only: files of the records whose rows are timed; None for all.
+        only: files of the records whose rows are timed; None for all that were made here.
 
     Raises:
         InputError: no such output, or its data, models or predictions are not all there.
@@ -44,15 +46,26 @@ def time_rows(out: Path, only: Collection[Path] | None = None) -> None:
         raise InputError(f"{folder.data}: is not there; go on with `hdeocc bench resume {out}`")
     test = Dataset.open(folder.data).split("test")
     timed: dict[Path, Predictions] = {}
-    for path in sorted(folder.results.glob("*.json")):
-        if only is not None and path not in only:
-            continue
+    for path in sorted(folder.results.glob("*.json")) if only is None else only:
         record = read_record(path)
+        if record.device == UNMEASURED:
+            continue  # of another program, which is not here
         made = [_timed(folder, test, timed, *part) for part in _parts(folder, record)]
         known = [one.milliseconds for one in made if one.milliseconds is not None]
         devices = " and ".join(dict.fromkeys(one.device for one in made))
         now = {"milliseconds": sum(known), "device": devices}
         write_record(path, record.model_copy(update=now))
+
+
+def untimed(folder: Folder, benchmark: Benchmark, rows: Sequence[Planned]) -> list[Path]:
+    """The records of rows that nobody has timed yet, as they were made beside others."""
+    paths = [
+        folder.result(row.track, row.name, row.seed, rules)
+        for row in rows
+        for rules in benchmark.rules_of(row.track)
+    ]
+    there = [path for path in paths if path.is_file()]
+    return [path for path in there if read_record(path).milliseconds is None]
 
 
 def _parts(folder: Folder, record: Record) -> Iterator[Part]:

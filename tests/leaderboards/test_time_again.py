@@ -1,14 +1,17 @@
 """Timing a finished run again changes milliseconds, and nothing that was predicted or scored."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
 
+import hdeocc.method
 from hdeocc.folders import read_json
-from leaderboards import predict
+from leaderboards import predict, render, run
 from leaderboards.cli import bench
 from leaderboards.folder import Folder
+from leaderboards.make_rows import RowMaker
 from leaderboards.run import run_benchmark
 from tests.leaderboards import fakes
 
@@ -47,6 +50,30 @@ def test_a_run_goes_on_from_it(fake_world: Path) -> None:
     scored = {p.name: p.stat().st_mtime_ns for p in (fake_world / "results").iterdir()}
     run_benchmark(ALL, fake_world, None, progress=False)
     assert {p.name: p.stat().st_mtime_ns for p in (fake_world / "results").iterdir()} == scored
+
+
+def test_what_was_made_beside_others_is_timed_when_that_is_done(
+    fake_world: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make = RowMaker.__init__
+
+    def beside(*args: Any, **more: Any) -> None:
+        make(*args, **more, timed=False)
+
+    monkeypatch.setattr(RowMaker, "__init__", beside)
+    monkeypatch.setattr(run, "untimed", lambda *_: [])  # as if it were stopped before
+    for record in run_benchmark(ALL, fake_world, None, progress=False):
+        assert record.milliseconds is None
+    text = (fake_world / "leaderboard.md").read_text()
+    assert "`hdeocc bench time` measures" in text and "did not say" not in text
+    monkeypatch.undo()
+    monkeypatch.setattr(hdeocc.method, "_entries", fakes.registry)
+    monkeypatch.setattr(run, "build", fakes.build)
+    monkeypatch.setattr(render.Dataset, "open", staticmethod(fakes.open_dataset))
+    made = len(fakes.FakeMask.fits)
+    records = run_benchmark(ALL, fake_world, None, progress=False)
+    assert len(fakes.FakeMask.fits) == made
+    assert all(record.milliseconds is not None for record in records)
 
 
 def test_what_is_missing_is_named(fake_world: Path, tmp_path: Path) -> None:
