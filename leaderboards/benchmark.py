@@ -48,6 +48,8 @@ class TrackBudget(Strict):
 
     @model_validator(mode="after")
     def _trials_are_shorter(self) -> "TrackBudget":
+        if len({f"{lr:g}" for lr in self.rates}) < len(self.rates):
+            raise ValueError("lr: rates that are all but equal; keep one of them")
         if self.trial_samples is None:
             return self
         if len(self.rates) == 1:
@@ -163,8 +165,9 @@ class Benchmark(Strict):
 
     @model_validator(mode="after")
     def _rules_and_variants(self) -> "Benchmark":
-        if len(set(self.protocols)) < len(self.protocols):
-            raise ValueError("protocols names one twice; keep one")
+        for name in ("protocols", "seeds"):
+            if len(set(getattr(self, name))) < len(getattr(self, name)):
+                raise ValueError(f"{name} names one twice; keep one")
         for name, variant in self.variants.items():
             rows: tuple[str, ...] = getattr(self.tracks, variant.track)
             if name not in rows:

@@ -12,7 +12,7 @@ from leaderboards import records
 from leaderboards.empty import NO_LABELS, NO_PARSING, PARSING
 from leaderboards.pictures import read_png
 from leaderboards.records import Bin, ResultTrack, SampleScores, Total
-from metrics import weights
+from metrics import protocol, weights
 from metrics.errors import MetricsError
 from metrics.feature_file import FeatureFile
 from metrics.scoring import Networks, SetScore, SetScorer, load_networks
@@ -197,7 +197,8 @@ class PictureScorer:
         if self.cache is None or not weights.available("inception")[0]:
             return None
         network = weights.sha256("inception")[:16]
-        name = f"{self.test.fingerprint[:16]}-{rules.name}-{rules.border_band}-{network}"
+        rule = f"{protocol.VERSION}-{rules.name}-{rules.border_band}"
+        name = f"{self.test.fingerprint[:16]}-{rule}-{network}"
         return self.cache / f"{name}.safetensors"
 
 

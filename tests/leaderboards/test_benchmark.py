@@ -89,6 +89,8 @@ def test_loads_from_a_path(tmp_path: Path) -> None:
         ('[["learned", "paint"]]', '[["hull", "paint"]]', "'hull', not listed in tracks.mask"),
         ('["identity", "learned"]', '["identity", "identity"]', "stands twice"),
         ('preset = "quick"', 'preset = "quick"\nprotocols = ["lenient"]', "protocols.0"),
+        ('preset = "quick"', 'preset = "quick"\nseeds = [3, 3]', "seeds names one twice"),
+        ("samples = 8", "samples = 8\nlr = [1e-3, 1.0000001e-3]", "all but equal"),
         (
             'preset = "quick"',
             'preset = "quick"\nprotocols = ["strict", "strict"]',
