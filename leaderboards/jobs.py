@@ -208,12 +208,14 @@ def _processes(works: Sequence[_Work]) -> Iterator[list[_Job]]:
             process = spawning.Process(target=_work, args=(work, theirs))
             with _held(signal.SIGINT):
                 process.start()
+                pool.append(_Job(process, ours, work.log))
             theirs.close()
-            pool.append(_Job(process, ours, work.log))
         yield pool
         for job in pool:
             with contextlib.suppress(OSError):
                 job.pipe.send(None)
+        for job in pool:
+            job.process.join()
     except BaseException:
         _stop(pool)
         raise

@@ -24,7 +24,7 @@ from hdeocc.learned import Learned
 from hdeocc.method import Method
 from leaderboards import provenance
 from leaderboards.cost import count_macs
-from leaderboards.folder import resumed_folder
+from leaderboards.folder import Folder, resumed_folder
 from leaderboards.pictures import Picture, encode_png, read_png
 from metrics.protocol import binarise, paste, to_uint8
 from synth.atomic import write_bytes, write_text
@@ -80,6 +80,19 @@ def stored(folder: Path, key: str, ids: Sequence[str]) -> Predictions | None:
     if not isinstance(macs, int | None) or not {"macs", "milliseconds"} <= about.keys():
         return None
     return Predictions(folder, key, milliseconds, device, macs)
+
+
+def masks_of(folder: Folder, method: str, seed: int) -> Path:
+    """The stored masks that a full row of a seed fills: those of its mask method.
+
+    One that learns nothing was run for the first seed alone, whichever that was.
+    """
+    own = folder.predictions("mask", method, seed)
+    if (own / ABOUT).is_file():
+        return own
+    there = [path.parent for path in own.parent.glob(f"seed-*/{ABOUT}")]
+    same = [path for path in there if not read_json(path / ABOUT).get("learned", True)]
+    return min(same, key=lambda path: int(path.name.removeprefix("seed-")), default=own)
 
 
 def predict_masks(

@@ -12,7 +12,7 @@ from leaderboards import predict
 from leaderboards.benchmark import Benchmark
 from leaderboards.folder import Folder, opened
 from leaderboards.plan import Planned
-from leaderboards.predict import ABOUT, Predictions, stored
+from leaderboards.predict import ABOUT, Predictions, masks_of, stored
 from leaderboards.records import UNMEASURED, Record, read_record, write_record
 from leaderboards.render import render
 from synth.errors import InputError
@@ -77,10 +77,7 @@ def _parts(folder: Folder, record: Record) -> Iterator[Part]:
         return
     if len(names) != 2:
         raise InputError(f"{record.key}: is not named MASK+CONTENT; time it where it was made")
-    # What learns nothing was made for the first seed alone.
-    seeds = [seed, *range(seed)]
-    masks = [folder.predictions("mask", names[0], one) for one in seeds]
-    there = next((one for one in masks if (one / ABOUT).is_file()), masks[0])
+    there = masks_of(folder, names[0], seed)
     yield there, f"mask.{names[0]}", int(there.name.removeprefix("seed-")), None
     yield where, f"content.{names[1]}", seed, there
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from leaderboards.folder import Folder, opened, read_claim
 from leaderboards.foreign import pictures_of
+from leaderboards.predict import masks_of
 from leaderboards.records import Record, SampleScores, Total, clean_scores, read_record
 from leaderboards.score_folder import faults_of
 from leaderboards.score_pictures import Pictures, PictureScorer, Scored
@@ -183,11 +184,7 @@ def stored_masks(place: Folder, method: str, seed: int) -> Path:
     own = place.predictions("full", method, seed) / MASKS
     if own.is_dir():
         return own
-    masks = place.predictions("mask", method.partition("+")[0], seed)
-    if masks.is_dir():
-        return masks
-    # A method that learns nothing was run for the first seed alone.
-    return next(iter(sorted(masks.parent.glob("seed-*"))), masks)
+    return masks_of(place, method.partition("+")[0], seed)
 
 
 def decimals(track: str, metric: str) -> int:

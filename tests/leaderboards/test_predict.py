@@ -20,7 +20,7 @@ from hdeocc.two_stage_mask import TwoStageMask
 from leaderboards.cost import count_macs
 from leaderboards.folder import Folder, resumed_folder
 from leaderboards.pictures import read_png
-from leaderboards.predict import predict_content, predict_masks
+from leaderboards.predict import masks_of, predict_content, predict_masks
 from synth.errors import InputError
 from synth.recipe import load_recipe
 from synth.store import Dataset
@@ -225,3 +225,21 @@ def test_content_needs_every_mask(test_split: Any, tmp_path: Path) -> None:
         predict_content(
             tmp_path / "out", unfitted("content.telea", "quick"), test_split, False, masks
         )
+
+
+def test_masks_of_another_seed_serve_only_where_nothing_was_learned(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+
+    def lies(method: str, seed: int, learned: bool) -> Path:
+        place = folder.predictions("mask", method, seed)
+        place.mkdir(parents=True)
+        (place / "predictions.json").write_text(json.dumps({"learned": learned}))
+        return place
+
+    lies("unet", 0, True)
+    own = lies("unet", 1, True)
+    assert masks_of(folder, "unet", 1) == own
+    assert masks_of(folder, "unet", 2) == folder.predictions("mask", "unet", 2), "are not there"
+    lies("hull", 10, False)
+    first = lies("hull", 3, False)
+    assert masks_of(folder, "hull", 11) == masks_of(folder, "hull", 3) == first
