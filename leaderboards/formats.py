@@ -88,3 +88,19 @@ def footnotes(
             if reason is not None:
                 numbered.setdefault(reason, len(numbered) + 1)
     return numbered
+
+
+def nobody_found(table: "Table") -> str:
+    """Which rows have masks that share no pixel with their person; "" where none has.
+
+    Such a mask, mostly an empty one, is scored as any other is; a mean does not tell it from many
+    that are a little worse.
+    """
+    if table.track == "content":
+        return ""
+    found = []
+    for row in table.rows:
+        ious = [one.scores.get("iou") for record in row.records for one in record.samples]
+        if ious.count(0.0):
+            found.append(f"{table.label(row.record)} {ious.count(0.0):,} of {len(ious):,}")
+    return f"Masks without a pixel of the person: {', '.join(found)}." if found else ""

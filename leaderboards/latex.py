@@ -7,7 +7,15 @@ What comes out needs `\usepackage{booktabs}`; a TeX of before 2018 also wants
 from collections.abc import Sequence
 
 from leaderboards import formats
-from leaderboards.formats import ONE_PERSON, costs, devices, ends, footnotes, people
+from leaderboards.formats import (
+    ONE_PERSON,
+    costs,
+    devices,
+    ends,
+    footnotes,
+    nobody_found,
+    people,
+)
 from leaderboards.published import REST, UNKNOWN, WORDS, Figure, beside, wrong_sums
 from leaderboards.rows import Row
 from leaderboards.tables import TRACK_TITLES, Table
@@ -63,6 +71,8 @@ def _table(table: Table, intervals: bool, cost: bool) -> str:
     if cost and (places := devices(table)):
         text = f"ms: median of one prediction at batch 1, on {places}."
         notes.append(rf"\par\footnotesize {escaped(text)}")
+    if missed := nobody_found(table):
+        notes.append(rf"\par\footnotesize {escaped(missed)}")
     columns = "rl" + "r" * (len(heads) - 2)
     return _environment(_caption(table, intervals), columns, heads, body, notes)
 

@@ -11,6 +11,7 @@ from leaderboards.formats import (
     devices,
     ends,
     footnotes,
+    nobody_found,
     number,
     people,
 )
@@ -80,7 +81,8 @@ def _section(table: Table, intervals: bool) -> str:
     numbered = _footnotes(table)
     notes = [f"<sup>{i}</sup> {reason}." for reason, i in numbered.items()]
     parts += ["<br>\n".join(notes)] if notes else []
-    parts += [text for text in (timed_on(table), floor_text(table)) if text]
+    said = (timed_on(table), escaped(nobody_found(table)), floor_text(table))
+    parts += [text for text in said if text]
     spec = table.spec(table.headline)
     if bins := bins_table(table, spec, intervals):
         parts += [f"### {spec.title} {arrow(spec)} by visible share of the person", bins]

@@ -14,7 +14,16 @@ from jinja2.utils import htmlsafe_json_dumps
 
 from leaderboards.benchmark import bundled, load_benchmark
 from leaderboards.folder import Folder
-from leaderboards.formats import ONE_PERSON, arrow, costs, ends, footnotes, number, people
+from leaderboards.formats import (
+    ONE_PERSON,
+    arrow,
+    costs,
+    ends,
+    footnotes,
+    nobody_found,
+    number,
+    people,
+)
 from leaderboards.gallery import EXTREMES, Cases
 from leaderboards.needs import missing, recipes_of
 from leaderboards.order import TITLE as ORDER_TITLE
@@ -62,6 +71,7 @@ class _Section:
         self.has_pictures = bool(cases.all)
         self.footnotes = footnotes(table, cost=True)
         self.floor = _floor(table)
+        self.nobody_found = nobody_found(table)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import re
 
+from leaderboards.latex import to_latex
 from leaderboards.markdown import terminal_table, to_markdown
 from leaderboards.records import total
 from leaderboards.tables import make_tables
@@ -69,6 +70,14 @@ def test_where_the_time_was_taken_is_said() -> None:
     text = to_markdown(make_tables([record("a", LOW), record("b", HIGH, device="x")]))
     assert "one prediction at batch 1, on x, a CPU." in text
     assert "at batch 1" not in to_markdown(make_tables([record("a", LOW, milliseconds=None)]))
+
+
+def test_masks_without_anything_of_the_person_are_counted() -> None:
+    some = [record("a", [0.0, 0.5, 0.0]), record("b", [0.1, 0.5, 0.2])]
+    text = to_markdown(make_tables(some))
+    assert "\n\nMasks without a pixel of the person: A 2 of 3.\n\n" in text
+    assert "2 of 3" in to_latex(make_tables(some))
+    assert "Masks without" not in to_markdown(make_tables(some[1:]))
 
 
 def test_protocol_data_and_people_are_named() -> None:
