@@ -137,7 +137,9 @@ class Scorer:
             record = records.read_record(path)
         except OldRecord:
             return None
-        return record if record.score_key == self.key(row, rules) and record.complete else None
+        # The same model may have been chosen anew, among other rates than the record tells of.
+        same = record.score_key == self.key(row, rules) and record.rates == _rates(row)
+        return record if same and record.complete else None
 
     def record(self, row: Row, rules: RulesName = "strict") -> Record:
         """Score a row from its stored pictures.
@@ -158,7 +160,7 @@ class Scorer:
             seed=row.seed,
             preset=self.benchmark.preset,
             budget=_budgets(self.benchmark, row.fitted),
-            rates={track: dict(choice.val) for track, choice in row.choices.items()},
+            rates=_rates(row),
             consumes=consumed(row),
             learned=any(method.learned for method in methods),
             pretrained=pretrained(methods),
@@ -210,6 +212,10 @@ def _budgets(benchmark: Benchmark, fitted: Sequence[Fitted]) -> dict[str, Any] |
         one.method.track: budgets[one.method.track].model_dump(exclude_none=True) | _rate(one)
         for one in learned
     } or None
+
+
+def _rates(row: Row) -> dict[str, dict[str, float | None]]:
+    return {track: dict(choice.val) for track, choice in row.choices.items()}
 
 
 def _rate(fitted: Fitted) -> dict[str, Any]:

@@ -122,6 +122,14 @@ def test_a_later_seed_alone_is_trained_at_the_rate_chosen_at_the_first(fake_worl
     assert fakes.Rated.rates == [(0.1, 3), (0.2, 3), (0.5, 3), (0.5, 4)]
 
 
+def test_a_record_tells_of_the_rates_its_model_was_chosen_among(fake_world: Path) -> None:
+    run(fake_world, rated())
+    made = run(fake_world, rated("[0.2, 0.5]"))
+    (first, _) = [one for one in made if one.method == "rated"]
+    assert set(first.rates["mask"]) == {"0.2", "0.5"}, "the same was chosen, among fewer"
+    assert len(fakes.Rated.rates) == 4, "and nothing was trained again"
+
+
 def test_a_short_try_is_not_the_model(fake_world: Path) -> None:
     short = rated(more="trial_samples = 4")
     made = run(fake_world, short)
