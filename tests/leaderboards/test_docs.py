@@ -72,6 +72,7 @@ def test_commands_exist_with_their_options(line: str) -> None:
     ("page", "name", "times"),
     [
         ("README.md", "photos-small", True),
+        ("docs/results.md", "photos-64", False),
         ("docs/results.md", "ablation-stage-1", False),
         ("docs/results.md", "ablation-stage-2", False),
     ],
