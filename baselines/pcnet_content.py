@@ -42,13 +42,13 @@ class PCNetCConfig:
     levels: how often the picture is halved, at most 7.
     window_normalisation: NVIDIA's rule; False is the released code's, see above.
     valid, hole: weights of the L1 outside and inside the hole.
-    l1_over: what they are means over, each: the frame, as in the original, or its own pixels. In a
-        frame the hole of a person has next to no weight.
     tv: total variation of the composite.
     feature, style: differences of VGG features and of their Gram matrices, for the network's
         picture and for the composite; VGG is left out where both are 0.
     adversarial: what the discriminator says of the network's picture; 0 leaves it out.
     vgg_share: share of every batch that feature and style look at.
+    l1_over: what L1 outside and inside the hole are means over, each: the frame, as in the
+        original, or its own pixels. In a frame the hole of a person has next to no weight.
     """
 
     width: int = 64
@@ -57,12 +57,12 @@ class PCNetCConfig:
     window_normalisation: bool = True
     valid: float = 1.0
     hole: float = 6.0
-    l1_over: Literal["frame", "own"] = "frame"
     tv: float = 0.1
     feature: float = 0.1
     style: float = 250.0
     adversarial: float = 0.1
     vgg_share: float = 1.0
+    l1_over: Literal["frame", "own"] = "frame"
 
     def __post_init__(self) -> None:
         if not 2 <= self.levels <= len(ENCODER_KERNELS):
