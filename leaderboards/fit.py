@@ -69,7 +69,7 @@ class Fitter:
         key, benchmark = f"{track}.{name}", self.benchmark
         model, training = self.folder.model(key, seed), self.folder.training(key, seed)
         rates = benchmark.rates_of(track)
-        if not self.benchmark.chooses_rate(track, name):
+        if not benchmark.chooses_rate(track, name):
             budget = benchmark.budget_of(track, seed, rates[0])
             return self._trained(track, name, budget, model, training)
         lr = self._choice(track, name).lr

@@ -102,10 +102,10 @@ def make_rows(
     rerun: Rerun,
     jobs: int,
     progress: bool,
-) -> list[Path]:
-    """Make rows in ``jobs`` processes; returns the records that were written.
+) -> None:
+    """Make rows in ``jobs`` processes.
 
-    They are without milliseconds, which beside other work would be none.
+    Their records are without milliseconds, which beside other work would be none.
 
     Raises:
         InputError: a row was refused, or its process ended; the others are stopped, and go on
@@ -121,7 +121,6 @@ def make_rows(
         )
         for number in range(1, jobs + 1)
     ]  # fmt: skip
-    new: list[Path] = []
     fitted: set[Path] = set()
     shown = _Progress(benchmark, folder, progress)
     with _processes(works) as pool:
@@ -136,12 +135,10 @@ def make_rows(
                 shown.show([job.row for job in making if job.row])
             for pipe in ready:
                 job = next(one for one in pool if one.pipe is pipe)
-                row, written, models = _answer(job)
+                row, models = _answer(job)
                 schedule.made(row)
-                new += written
                 fitted |= models
                 shown.say(f"      {row}: made")
-    return new
 
 
 class _Progress:
@@ -177,8 +174,8 @@ def _begin(job: _Job, row: Planned, fitted: set[Path]) -> None:
         job.pipe.send((row, fitted))
 
 
-def _answer(job: _Job) -> tuple[Planned, list[Path], set[Path]]:
-    """The row that a process has made, its records, all models it fitted.
+def _answer(job: _Job) -> tuple[Planned, set[Path]]:
+    """The row that a process has made, and all models it fitted.
 
     Raises:
         InputError: it has not made it.
@@ -194,7 +191,7 @@ def _answer(job: _Job) -> tuple[Planned, list[Path], set[Path]]:
         raise InputError(str(said))
     if kind == "broke":
         raise InputError(f"row {row}: {said}; {job.log} has its last words")
-    return row, *said
+    return row, said
 
 
 @contextlib.contextmanager
@@ -274,7 +271,8 @@ def _work(work: _Work, pipe: "connection.Connection[Any, Any]") -> None:
                 try:
                     maker = maker or _maker(work)
                     maker.fitter.made |= fitted
-                    answer: Answer = ("made", (maker.make(row), maker.fitter.made))
+                    maker.make(row)
+                    answer: Answer = ("made", maker.fitter.made)
                 except InputError as error:
                     answer = ("refused", error.message)
                 except Exception as error:

@@ -78,16 +78,13 @@ class RowMaker:
         self.scorer = Scorer(benchmark, data_facts(data.test), self.test, truth_cache())
         self.masks: dict[tuple[str, int], Predictions] = {}
 
-    def make(self, row: Planned) -> list[Path]:
-        """One row, by every protocol of its track; returns the records that were written."""
+    def make(self, row: Planned) -> None:
+        """One row, by every protocol of its track."""
         made = self._made(row)
-        new = []
         for rules in self.benchmark.rules_of(row.track):
             path = self.folder.result(row.track, row.name, row.seed, rules)
             if self.again or self.scorer.stored(path, made, rules) is None:
                 write_record(path, self.scorer.record(made, rules))
-                new.append(path)
-        return new
 
     def _made(self, row: Planned) -> Row:
         if row.track == "full":
