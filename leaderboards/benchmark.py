@@ -37,14 +37,23 @@ class TrackBudget(Strict):
         description="of its samples those that each of several rates is tried with: the best goes "
         "on from there; without it every try has all samples, and the best one is the model",
     )
+    lr_of: dict[str, Rate] = Field(
+        {},
+        description="by name the rates of rows that choose none here: what another benchmark or "
+        "trial found is not tried again",
+    )
     ema: float = Field(0.999, ge=0, lt=1)
     clip: float = Field(1.0, gt=0)
     precision: Precision = "32-true"
 
     @property
     def rates(self) -> tuple[float, ...]:
-        """The learning rates, lowest first; mostly one."""
+        """The learning rates of rows without one of their own, lowest first; mostly one."""
         return tuple(sorted(set(self.lr))) if isinstance(self.lr, tuple) else (self.lr,)
+
+    def rates_of(self, name: str) -> tuple[float, ...]:
+        """The learning rates of a row, lowest first."""
+        return (self.lr_of[name],) if name in self.lr_of else self.rates
 
     @model_validator(mode="after")
     def _trials_are_shorter(self) -> "TrackBudget":
@@ -58,10 +67,10 @@ class TrackBudget(Strict):
             raise ValueError("trial_samples is for tries shorter than samples; lower it")
         return self
 
-    def with_seed(self, seed: int, lr: float | None = None) -> Budget:
-        """The budget of one run, by default at the lowest of its rates."""
-        spent = self.model_dump(exclude={"trial_samples"})
-        return Budget(seed=seed, **(spent | {"lr": lr or self.rates[0]}))
+    def with_seed(self, seed: int, lr: float) -> Budget:
+        """The budget of one run."""
+        spent = self.model_dump(exclude={"trial_samples", "lr_of"})
+        return Budget(seed=seed, **(spent | {"lr": lr}))
 
     def trial(self, seed: int, lr: float) -> Budget:
         """The budget of trying one of several rates."""
@@ -181,6 +190,13 @@ class Benchmark(Strict):
                         f"options.{track}.{name} is of no registered row, or empty; list it in "
                         f"tracks.{track}, or give options to its variant"
                     )
+        for track, budget in (("mask", self.budget.mask), ("content", self.budget.content)):
+            for name in budget.lr_of:
+                if name not in getattr(self.tracks, track):
+                    raise ValueError(
+                        f"budget.{track}.lr_of names {name!r}, which is no row; list it in "
+                        f"tracks.{track}"
+                    )
         for name in self.repeated or ():
             if name not in self._names():
                 raise ValueError(f"repeated names {name!r}, which is no row; list it in a track")
@@ -246,22 +262,22 @@ class Benchmark(Strict):
         }
         return self.model_copy(update=changes)
 
-    def budget_of(self, track: Track, seed: int, lr: float | None = None) -> Budget:
-        """What a learned method of a track may spend; ``lr`` is one of its rates."""
-        return self._budget(track).with_seed(seed, lr)
+    def budget_of(self, track: Track, name: str, seed: int, lr: float | None = None) -> Budget:
+        """What a learned row of a track may spend; ``lr`` is one of its rates, else the lowest."""
+        return self._budget(track).with_seed(seed, lr or self.rates_of(track, name)[0])
 
     def trial_of(self, track: Track, seed: int, lr: float) -> Budget:
         """What trying one of several rates may spend: the whole budget, or a part of it."""
         return self._budget(track).trial(seed, lr)
 
-    def rates_of(self, track: Track) -> tuple[float, ...]:
-        """The learning rates that a method of a track may choose among, lowest first."""
-        return self._budget(track).rates
+    def rates_of(self, track: Track, name: str) -> tuple[float, ...]:
+        """The learning rates that a row of a track may choose among, lowest first."""
+        return self._budget(track).rates_of(name)
 
     def chooses_rate(self, track: Track, name: str) -> bool:
         """Whether val chooses among several learning rates for a row of a track."""
         kind = method_class(track, self.base(track, name))
-        return kind.learned and kind.spends and len(self.rates_of(track)) > 1
+        return kind.learned and kind.spends and len(self.rates_of(track, name)) > 1
 
     def _budget(self, track: Track) -> TrackBudget:
         return self.budget.mask if track == "mask" else self.budget.content

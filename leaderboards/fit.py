@@ -68,12 +68,12 @@ class Fitter:
     def _fitted(self, track: Track, name: str, seed: int) -> Fitted:
         key, benchmark = f"{track}.{name}", self.benchmark
         model, training = self.folder.model(key, seed), self.folder.training(key, seed)
-        rates = benchmark.rates_of(track)
+        rates = benchmark.rates_of(track, name)
         if not benchmark.chooses_rate(track, name):
-            budget = benchmark.budget_of(track, seed, rates[0])
+            budget = benchmark.budget_of(track, name, seed)
             return self._trained(track, name, budget, model, training)
         lr = self._choice(track, name).lr
-        budget = benchmark.budget_of(track, seed, lr)
+        budget = benchmark.budget_of(track, name, seed, lr)
         if seed != benchmark.seeds[0]:
             return self._trained(track, name, budget, model, training)
         tried, begun = self.folder.tried(key, lr)
@@ -91,7 +91,7 @@ class Fitter:
     def _choice(self, track: Track, name: str) -> Choice:
         """The learning rate that does best on val at the first seed."""
         key, seed = f"{track}.{name}", self.benchmark.seeds[0]
-        tried = {lr: self._tried(track, name, lr) for lr in self.benchmark.rates_of(track)}
+        tried = {lr: self._tried(track, name, lr) for lr in self.benchmark.rates_of(track, name)}
         return chosen(self.folder.model(key, seed).parent, key, tried, self.val)
 
     def _tried(self, track: Track, name: str, lr: float) -> Fitted | None:

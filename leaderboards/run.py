@@ -111,8 +111,9 @@ def _check_precisions(benchmark: Benchmark) -> None:
     """Refuse budgets that this device cannot train in, before anything is built."""
     tracks: tuple[Track, ...] = ("mask", "content")
     for track in tracks:
-        if any(method_class(track, name).learned for name in benchmark.registered(track)):
-            make_fabric(benchmark.budget_of(track, benchmark.seeds[0]))
+        names = benchmark.registered(track)
+        if any(method_class(track, name).learned for name in names):
+            make_fabric(benchmark.budget_of(track, names[0], benchmark.seeds[0]))
 
 
 def _check_methods(benchmark: Benchmark) -> None:

@@ -98,14 +98,14 @@ def row_status(
 
 def _fitted(benchmark: Benchmark, folder: Folder, track: Track, name: str, seed: int) -> str:
     key = f"{track}.{name}"
-    budget = benchmark.budget_of(track, seed)
+    budget = benchmark.budget_of(track, name, seed)
     done = _json(folder.model(key, seed) / FITTED)
     spent = done.get("budget")
     samples = spent.get("samples") if isinstance(spent, dict) else None
     if done and samples in (None, budget.samples):
         return DONE
     step = _step(folder.training(key, seed))
-    rates = benchmark.rates_of(track)
+    rates = benchmark.rates_of(track, name)
     if benchmark.chooses_rate(track, name) and seed == benchmark.seeds[0] and step is None:
         return _tried(folder, key, rates, benchmark.trial_of(track, seed, rates[0]).last_step)
     if step is not None:

@@ -101,6 +101,8 @@ def test_loads_from_a_path(tmp_path: Path) -> None:
         ('preset = "quick"', 'preset = "quick"\nborder_band = -1', "border_band"),
         ('preset = "quick"', 'preset = "quick"\nrepeated = []', "repeated"),
         ('preset = "quick"', 'preset = "quick"\nrepeated = ["hull"]', "'hull', which is no row"),
+        ("[budget.content]", "lr_of.hull = 0.1\n[budget.content]", "'hull', which is no row"),
+        ("[budget.content]", "lr_of.learned = 0\n[budget.content]", "lr_of"),
     ],
 )
 def test_faults_are_named_in_one_line(old: str, new: str, message: str) -> None:
@@ -114,9 +116,9 @@ def test_faults_are_named_in_one_line(old: str, new: str, message: str) -> None:
 def test_budget_carries_the_seed_and_the_track() -> None:
     text = GOOD.replace("samples = 8", "samples = 16\nlr = 0.5", 1)
     benchmark = parse_benchmark(text, "fake")
-    assert benchmark.budget_of("mask", 7).samples == 16
-    assert benchmark.budget_of("mask", 7).seed == 7
-    assert benchmark.budget_of("content", 7).samples == 8
+    assert benchmark.budget_of("mask", "learned", 7).samples == 16
+    assert benchmark.budget_of("mask", "learned", 7).seed == 7
+    assert benchmark.budget_of("content", "paint", 7).samples == 8
 
 
 def test_a_row_is_repeated_by_its_name_or_in_one_track() -> None:

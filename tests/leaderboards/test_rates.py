@@ -101,6 +101,13 @@ def test_what_spends_nothing_tries_nothing_and_records_no_budget(fake_world: Pat
     assert status(fake_world).rows[0].fitted == "yes"
 
 
+def test_a_row_whose_rate_is_known_tries_none(fake_world: Path) -> None:
+    (made, _) = [one for one in run(fake_world, rated(more="lr_of.rated = 0.2")) if one.budget]
+    assert fakes.Rated.rates == [(0.2, 3), (0.2, 4)]
+    assert made.budget is not None and made.budget["mask"]["lr"] == 0.2 and made.rates == {}
+    assert {row.fitted for row in status(fake_world).rows} == {"yes"}
+
+
 def test_where_there_is_no_choice_nothing_is_said_of_one(fake_world: Path) -> None:
     (record,) = [one for one in run(fake_world, rated("0.1", "[3]")) if one.method == "rated"]
     assert record.rates == {}
