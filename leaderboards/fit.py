@@ -78,7 +78,11 @@ class Fitter:
             return self._trained(track, name, budget, model, training)
         tried, begun = self.folder.tried(key, lr)
         if budget != benchmark.trial_of(track, seed, lr):
-            found = self._trained(track, name, budget, model, training, begun)
+            try:
+                found = self._trained(track, name, budget, model, training, begun)
+            except Diverged as error:
+                self._rule_out(track, name, lr, error)
+                return self._fitted(track, name, seed)
             for rate in rates:
                 clear_states(self.folder.tried(key, rate)[1])
             return found
@@ -102,6 +106,12 @@ class Fitter:
         except Diverged:
             return None
 
+    def _rule_out(self, track: Track, name: str, lr: float, error: Diverged) -> None:
+        """Remember that a rate diverged after the end of its try, so that another is chosen."""
+        budget = self.benchmark.trial_of(track, self.benchmark.seeds[0], lr)
+        _, about, _ = self._unfitted(track, name, budget)
+        note_divergence(self.folder.tried(f"{track}.{name}", lr)[0], digest(about), error)
+
     def _kind(self, track: Track, name: str) -> type[Method]:
         return method_class(track, self.benchmark.base(track, name))
 
@@ -111,6 +121,19 @@ class Fitter:
         if variant is None:
             return kind(self.benchmark.preset)
         return kind.variant(self.benchmark.preset, variant.options, variant.title)
+
+    def _unfitted(
+        self, track: Track, name: str, budget: Budget
+    ) -> tuple[Method, About, dict[str, Fitted]]:
+        """The method of a row before its training, all that its weights depend on, and upstream."""
+        variant, key = self.benchmark.variant(track, name), f"{track}.{name}"
+        needed = self._kind(track, name).upstream
+        upstream = {one: self._upstream(one, budget.seed) for one in needed}
+        torch.manual_seed(budget.seed)  # a network draws its first weights when it is made
+        method = self._made(track, name)
+        base = f"{track}.{variant.base}" if variant else None
+        about = describe(method, key, budget, self.train, self.val, upstream, base)
+        return method, about, upstream
 
     def _trained(
         self,
@@ -125,13 +148,7 @@ class Fitter:
 
         ``begun``: where the same training was stopped on the way.
         """
-        variant, key = self.benchmark.variant(track, name), f"{track}.{name}"
-        needed = self._kind(track, name).upstream
-        upstream = {one: self._upstream(one, budget.seed) for one in needed}
-        torch.manual_seed(budget.seed)  # a network draws its first weights when it is made
-        method = self._made(track, name)
-        base = f"{track}.{variant.base}" if variant else None
-        about = describe(method, key, budget, self.train, self.val, upstream, base)
+        method, about, upstream = self._unfitted(track, name, budget)
         again = self.rerun == "always" and folder not in self.made
         with self.folder.making(folder):
             if not again and (error := noted_divergence(folder, digest(about))):

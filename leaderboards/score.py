@@ -209,7 +209,10 @@ def _budgets(benchmark: Benchmark, fitted: Sequence[Fitted]) -> dict[str, Any] |
     budgets = {"mask": benchmark.budget.mask, "content": benchmark.budget.content}
     learned = [one for one in fitted if one.method.learned and one.method.spends]
     return {
-        one.method.track: budgets[one.method.track].model_dump(exclude_none=True) | _rate(one)
+        one.method.track: budgets[one.method.track].model_dump(
+            exclude_none=True, exclude={"lr_of"}
+        )
+        | _rate(one)
         for one in learned
     } or None
 

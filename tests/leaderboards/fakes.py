@@ -157,11 +157,13 @@ class Rated(FakeMask):
     title: ClassVar[str] = "Rated"
     rates: ClassVar[list[tuple[float, int]]] = []
     highest: ClassVar[float] = math.inf
+    highest_for_long: ClassVar[float] = math.inf  # beyond it only a whole training diverges
 
     def fit(self, data: FitData, budget: Budget, fabric: Any) -> None:
         super().fit(data, budget, fabric)
         self.rates.append((budget.lr, budget.seed))
-        if budget.lr > self.highest:
+        highest = self.highest if budget.stop else min(self.highest, self.highest_for_long)
+        if budget.lr > highest:
             raise Diverged("the training diverged in step 1")
         self.constant = 0.8 - budget.lr
 

@@ -79,6 +79,18 @@ def test_a_rate_that_diverges_is_left_out_and_not_tried_again(
     assert {row.fitted for row in status(fake_world).rows} == {"yes"}
 
 
+def test_where_the_chosen_one_diverges_later_the_next_best_is_taken(
+    fake_world: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fakes.Rated, "highest_for_long", 0.3)
+    for _ in range(2):
+        run(fake_world, rated(more="trial_samples = 4"))
+        assert fakes.Rated.rates == [(0.1, 3), (0.2, 3), (0.5, 3), (0.5, 3), (0.1, 3), (0.1, 4)]
+    choice = read_choice(fake_world / "models" / "mask.rated")
+    assert choice is not None and choice.lr == 0.1 and choice.val["0.5"] is None
+    assert {row.fitted for row in status(fake_world).rows} == {"yes"}
+
+
 def test_where_all_rates_diverge_the_row_is_named(
     fake_world: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -105,6 +117,7 @@ def test_a_row_whose_rate_is_known_tries_none(fake_world: Path) -> None:
     (made, _) = [one for one in run(fake_world, rated(more="lr_of.rated = 0.2")) if one.budget]
     assert fakes.Rated.rates == [(0.2, 3), (0.2, 4)]
     assert made.budget is not None and made.budget["mask"]["lr"] == 0.2 and made.rates == {}
+    assert "lr_of" not in made.budget["mask"], "which tells of other rows"
     assert {row.fitted for row in status(fake_world).rows} == {"yes"}
 
 
