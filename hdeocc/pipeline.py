@@ -52,8 +52,9 @@ class Deoccluder:
         self.mask = _usable(mask, "mask")
         self.content = _usable(content, "content")
         for method in (mask, content):
-            if device is not None and isinstance(method, Learned):
-                method.nets.to(device)
+            networks = method.networks()
+            if device is not None and networks is not None:
+                networks.to(device)
 
     @classmethod
     def from_pretrained(

@@ -12,7 +12,7 @@ from hdeocc.folders import read_json
 from leaderboards.cost import macs_together
 from leaderboards.predict import ABOUT, PARSING
 from leaderboards.records import UNMEASURED, ResultTrack
-from leaderboards.score import Facts
+from leaderboards.score import Facts, consumed_together
 from leaderboards.score_pictures import Pictures
 from synth.errors import InputError
 from synth.settings import hint
@@ -112,14 +112,11 @@ def _about(folder: Path) -> dict[str, Any]:
 
 
 def _of_both(photos: dict[str, Any], masks: dict[str, Any]) -> dict[str, Any]:
-    """Cost and inputs of a pipeline: its photos tell of the second step alone.
-
-    The masks that the second step reads are predicted ones, made from the initial mask.
-    """
+    """Cost and inputs of a pipeline: its photos tell of the second step alone."""
     parts = (masks, photos)
     trained = dict.fromkeys(part["pretrained"] for part in parts if part.get("pretrained"))
     read = [_list(part.get("consumes")) for part in parts]
-    inputs = {*read[0], *({*read[1]} - {"amodal", "modal"}), "initial"} if read[1] else set()
+    inputs = consumed_together(*read) if read[1] else set()
     return {
         "parameters": _sum([_int(part.get("parameters")) for part in parts]),
         "macs": macs_together((_int(p.get("parameters")), _int(p.get("macs"))) for p in parts),

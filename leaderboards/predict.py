@@ -20,7 +20,6 @@ from tqdm import tqdm
 from hdeocc.batch import Batch, collate
 from hdeocc.fitted import Fitted, device_of
 from hdeocc.folders import digest, read_json
-from hdeocc.learned import Learned
 from hdeocc.method import Method
 from leaderboards import provenance
 from leaderboards.cost import count_macs
@@ -183,7 +182,7 @@ class _Job:
         that the pictures do not depend on where one was broken.
         """
         method, ids = self.fitted.method, self.split.ids
-        size = BATCH if isinstance(method, Learned) else 1
+        size = BATCH if method.networks() is not None else 1
         title = f"predict {self.track} {method.title}"
         with tqdm(total=len(ids), desc=title, unit="sample", leave=False, disable=None) as bar:
             for start in range(0, len(ids), size):

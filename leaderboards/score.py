@@ -1,6 +1,6 @@
 """Records of a benchmark's rows: nothing is scored that does not lie on disk as a PNG."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -185,10 +185,14 @@ def title(row: Row) -> str:
 
 def consumed(row: Row) -> tuple[str, ...]:
     """Inputs that a row reads; the full pipeline predicts its masks from the initial one."""
-    read = set(row.methods[0].consumes)
-    if row.track == "full":
-        read |= (set(row.methods[1].consumes) - {"amodal", "modal"}) | {"initial"}
-    return tuple(sorted(read))
+    first = row.methods[0].consumes
+    both = consumed_together(first, row.methods[1].consumes) if row.track == "full" else first
+    return tuple(sorted(both))
+
+
+def consumed_together(mask: Collection[str], content: Collection[str]) -> set[str]:
+    """Inputs of a pipeline: the masks that its second step reads are those of its first."""
+    return {*mask, *(set(content) - {"amodal", "modal"}), "initial"}
 
 
 def pretrained(methods: Sequence[Method]) -> str | None:
@@ -209,9 +213,7 @@ def _budgets(benchmark: Benchmark, fitted: Sequence[Fitted]) -> dict[str, Any] |
     budgets = {"mask": benchmark.budget.mask, "content": benchmark.budget.content}
     learned = [one for one in fitted if one.method.learned and one.method.spends]
     return {
-        one.method.track: budgets[one.method.track].model_dump(
-            exclude_none=True, exclude={"lr_of"}
-        )
+        one.method.track: budgets[one.method.track].model_dump(exclude_none=True, exclude={"lr_of"})
         | _rate(one)
         for one in learned
     } or None
