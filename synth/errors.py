@@ -1,5 +1,7 @@
 """The errors that tell a user, in one line, what is wrong and what to do."""
 
+import errno
+import os
 import unicodedata
 
 import click
@@ -26,12 +28,41 @@ class InputError(_OneLine):
     """Bad input: the message names the file or setting, the fault and the remedy; exit code 2."""
 
 
+class MissingError(InputError):
+    """A picture is not there."""
+
+
 class MachineError(_OneLine):
     """The machine failed while a file was read, which says nothing about the file; exit code 2.
 
     No ``InputError``: whoever leaves bad input out must not leave this file out, or the data would
     depend on the machine's bad moment.
     """
+
+
+class ChangedError(MachineError):
+    """A file that was sound when it was looked through is gone, or is another.
+
+    To leave it out as if it had been bad from the start would make other data of the same recipe.
+    """
+
+
+# What the machine, not the file, is to blame for.
+_FAULTS = (errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ESTALE, errno.ETIMEDOUT)
+
+
+def machine_fault(path: object, error: BaseException) -> MachineError | None:
+    """What to raise where the machine failed while a file was read; None where the file is bad."""
+    if isinstance(error, MemoryError):
+        reason = "out of memory"
+    elif isinstance(error, OSError) and error.errno in _FAULTS:
+        reason = os.strerror(error.errno)
+    else:
+        return None
+    return MachineError(
+        f"{path}: could not be read ({reason}), and the file may be sound; "
+        "mend the cause and start the same command again"
+    )
 
 
 def without_file(message: str) -> str:

@@ -3,7 +3,6 @@
 Pillow only warns of decompression bombs, so sizes are checked here before anything is allocated.
 """
 
-import errno
 import io
 import os
 import re
@@ -17,13 +16,11 @@ import cv2
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from synth.errors import InputError, MachineError
+from synth.errors import InputError, MachineError, MissingError, machine_fault
 
 MAX_PIXELS = 64_000_000
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 T = TypeVar("T")
-# What the machine, not the file, is to blame for.
-_FAULTS = (errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ESTALE, errno.ETIMEDOUT)
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
 _JPEGS = ("JPEG", "MPO")
 _ORIENTATION = 0x0112
@@ -266,8 +263,8 @@ def read_labels(path: str | os.PathLike[str], max_pixels: int = MAX_PIXELS) -> n
 
 
 def _open(path: Path) -> Image.Image:
-    if not path.is_file():
-        raise InputError(f"{path}: no such picture file; check the path or download it again")
+    if not _guard(path, path.is_file):
+        raise MissingError(f"{path}: no such picture file; check the path or download it again")
 
     def start() -> Image.Image:
         with warnings.catch_warnings():
@@ -307,14 +304,12 @@ def _guard(path: Path, step: Callable[[], T]) -> T:
         raise InputError(
             f"{path}: is far too large to decode; scale the picture down or remove it"
         ) from None
-    except MemoryError:
-        raise _fault(path, "out of memory") from None
-    except InputError:
+    except (InputError, MachineError):
         raise
     # Pillow's parsers raise OSError, SyntaxError, struct.error, IndexError ... on broken files.
     except Exception as error:
-        if isinstance(error, OSError) and error.errno in _FAULTS:
-            raise _fault(path, os.strerror(error.errno)) from None
+        if fault := machine_fault(path, error):
+            raise fault from None
         raise InputError(
             f"{path}: cannot be decoded; repair, replace or remove the file{DETAILS}{_said(error)}]"
         ) from None
@@ -327,10 +322,3 @@ def _said(error: Exception) -> str:
     if isinstance(error, OSError) and error.errno:
         return os.strerror(error.errno)
     return str(error).splitlines()[0][:80] if str(error) else type(error).__name__
-
-
-def _fault(path: Path, reason: str) -> MachineError:
-    return MachineError(
-        f"{path}: could not be read ({reason}), and the file may be sound; "
-        "mend the cause and start the same command again"
-    )

@@ -14,14 +14,14 @@ from synth.place import mask_box
 from synth.sources.base import PersonCrop
 
 # Labels of each part. What spans torso and legs is divided at the hip line.
-_LABELS: dict[str, tuple[str, ...]] = {
+LABELS: dict[str, tuple[str, ...]] = {
     "head": ("hat", "hair", "sunglasses", "face"),
     "torso": ("upper-clothes", "scarf"),
     "arms": ("left-arm", "right-arm", "glove"),
     "legs": ("pants", "skirt", "left-leg", "right-leg", "socks"),
     "feet": ("left-shoe", "right-shoe"),
 }
-_SPANNING = ("dress", "coat", "jumpsuits")
+SPANNING = ("dress", "coat", "jumpsuits")
 _HIPS = 0.52  # of the height of the box, from its top
 # Labels that say where the person's own left and right are, by whole part.
 _SIDED = {"arms": ("arm",), "legs": ("leg", "shoe")}
@@ -75,10 +75,10 @@ def _by_labels(person: PersonCrop, part: str) -> np.ndarray | None:
         return None
     side, _, limb = part.rpartition("-")
     whole = f"{limb}s" if side else part
-    mask = np.isin(parsing, [label(name) for name in _LABELS[whole]])
+    mask = np.isin(parsing, [label(name) for name in LABELS[whole]])
     if whole in ("torso", "legs"):
         below = np.arange(parsing.shape[0])[:, None] >= _hip_row(person.amodal)
-        spanning = np.isin(parsing, [label(name) for name in _SPANNING])
+        spanning = np.isin(parsing, [label(name) for name in SPANNING])
         mask |= spanning & (below if whole == "legs" else ~below)
     return mask if not side else _on_side(parsing, mask, whole, side)
 

@@ -207,7 +207,9 @@ def find_pose(
     for draw in range(1, settings.tries + 1):
         pose = draw_pose(site, shape, settings, rng)
         of_round = search.closer(of_round, search.measured(pose, draw, False))
-        if steer and draw % _DRAWS_A_ROUND == 0 and not search.is_good(of_round):
+        # A last round that ends early is not steered, unless it is the only one.
+        whole = draw % _DRAWS_A_ROUND == 0 or draw == settings.tries < _DRAWS_A_ROUND
+        if steer and whole and not search.is_good(of_round):
             of_round = _rescale(search, of_round, draw)
         best = search.closer(best, of_round)
         if search.is_good(best):

@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 
 from synth.compose import set_stage
-from synth.errors import InputError
+from synth.errors import ChangedError, InputError, MissingError
 from synth.histogram import draw_aim, even_position
 from synth.initial import FromModal, Starter, open_initial
 from synth.occlude import Occluders, describe, occlude
@@ -136,7 +136,9 @@ def make_sample(plan: Plan, index: int) -> Sample:
     made, occluders = occlude(stage, occlusion, aim, draw, compose_rng)
     if made.got == 0:
         raise InputError(
-            f"{plan.recipe.name}: no occluder drawn hides anything; look at its occluders"
+            f"{plan.recipe.name}: sample {index}: nothing drawn hides a pixel of a person of whom "
+            f"{aim.low:.2%} to {aim.high:.2%} are to be hidden; raise occlusion.hidden or size, "
+            "or look at the occluders"
         )
     return Sample(
         sample_id=f"{index:06d}",
@@ -194,12 +196,18 @@ class _Source(Protocol[T_co]):
 def _load(
     plan: Plan, what: str, source: _Source[T], identifier: str, rng: np.random.Generator
 ) -> T | None:
-    """What the source gives, or None, noted, where the input is bad."""
+    """What the source gives, or None, noted, where the input is bad.
+
+    Raises:
+        ChangedError: a picture is gone that was there when the source was opened.
+    """
     full_id = f"{what} {source.name}:{identifier}"
     if full_id in plan.skipped:
         return None
     try:
         return source.load(identifier, plan.recipe.size, rng)
+    except MissingError as error:
+        raise ChangedError(f"{error.message}; it was there when the run began") from None
     except InputError as error:
         plan.skipped[full_id] = error.message
         return None
@@ -213,7 +221,8 @@ def _draw_occluders(plan: Plan, split: str, number: int, rng: np.random.Generato
     """Occluders of one composite: sources by weight, each of a source's ids as likely."""
     pool, occlusion, sources = plan.occluders[split], plan.recipe.occlusion, plan.occluder_sources
     positions = [range(len(ids)) for ids in pool.ids]
-    if occlusion.frozen and split != "train":
+    frozen = occlusion.frozen and split != "train"
+    if frozen:
         positions = turn_of(pool, number, plan.recipe.splits.per_person)
     odds = np.array([w if some else 0.0 for w, some in zip(pool.weights, positions, strict=True)])
     count = int(rng.integers(occlusion.occluders[0], occlusion.occluders[1] + 1))
@@ -223,6 +232,8 @@ def _draw_occluders(plan: Plan, split: str, number: int, rng: np.random.Generato
         source = int(rng.choice(len(odds), p=odds / odds.sum()))
         chosen = positions[source][int(rng.integers(len(positions[source])))]
         key = source, pool.ids[source][chosen]
+        if frozen and _full_id(sources, key) in ids:
+            continue
         cutout = _load(plan, "occluder", sources[source], key[1], rng.spawn(1)[0])
         # Nobody stands before a head, or before feet alone.
         if cutout is not None and not (occlusion.only_parts and cutout.category == "person"):

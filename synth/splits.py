@@ -54,7 +54,7 @@ def make_pools(
         InputError: a split that is to have samples would have nothing to draw from, or too few
             occluders where they may not come twice over one person.
     """
-    photo_of, homes = _naming([*people, *occluders]), Homes()
+    photo_of, homes = photo_names([*people, *occluders]), Homes()
 
     def divided(sources: Sequence[AnySource], specs: Sequence[Entry]) -> list[Parts]:
         return [
@@ -116,11 +116,12 @@ def _pools(
 
 
 def _check_turns(recipe: Recipe, split: str, count: int) -> None:
-    turns = recipe.splits.per_person
-    if recipe.occlusion.frozen and count < turns:
+    turns, each = recipe.splits.per_person, recipe.occlusion.occluders[1]
+    if recipe.occlusion.frozen and count < turns * each:
+        of = "" if each == 1 else f", with up to {each} in each"
         raise InputError(
             f"{recipe.name}: {count} occluders for {split} cannot differ in the {turns} "
-            "composites of a person; give more occluders or lower splits.per_person"
+            f"composites of a person{of}; give more occluders or lower splits.per_person"
         )
 
 
@@ -231,7 +232,7 @@ def _spares(recipe: Recipe, split: str, have: Sequence[int], size: Sequence[int]
     return not _wanted(recipe, split) or all(left)
 
 
-def _naming(sources: Sequence[AnySource]) -> Callable[[AnySource], PhotoOf]:
+def photo_names(sources: Sequence[AnySource]) -> Callable[[AnySource], PhotoOf]:
     """For a source, the photo of each id: one name for all photos that a group joins."""
     joined: dict[str, str] = {}
 

@@ -29,7 +29,9 @@ and 255. `samples.csv` has a row a sample: split, ids, hidden share, origin and 
 person lies behind several occluders, their entries are divided by " | ".
 
 `hdeocc` itself reads these as a source of whole people: `clean` as images, `amodal` as masks and
-`parsing` as parsings.
+`parsing` as parsings. Somebody who is in several samples is several people there, whom the splits
+of a new recipe would divide: export the train split and give the entry `train_only = true`, or keep
+one sample of each `person_id`.
 """
 
     def start(self, split: str) -> None:

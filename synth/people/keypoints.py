@@ -6,16 +6,11 @@ from synth.people.assets import Assets
 from synth.people.figure import Figure
 from synth.people.geometry import Array
 
-COCO = (
-    "nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_shoulder", "right_shoulder",
-    "left_elbow", "right_elbow", "left_wrist", "right_wrist", "left_hip", "right_hip",
-    "left_knee", "right_knee", "left_ankle", "right_ankle",
-)  # fmt: skip
 BONES = ("upperarm01", "lowerarm01", "wrist", "upperleg01", "lowerleg01", "foot")
 
 
 def body_keypoints(figure: Figure, assets: Assets) -> Array:
-    """Positions (17, 3) in the person's own frame."""
+    """Positions (17, 3) in the person's own frame; COCO's order, nose to ankles."""
     f = figure.body.surface.fields
     x, y, z = f.rest.T
     nose = np.argmin(np.where((np.abs(x) < 0.02) & (z > 0.85) & (z < 0.92), y, 9))

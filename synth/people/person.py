@@ -31,7 +31,6 @@ NECKLINES = ("crew", "v", "turtle", "wide", "shirt", "hood")
 HEMS = (0.08, 0.10, 0.12, 0.14, 0.17)
 SKIRT_HEMS = (-0.55, -0.48, -0.40, -0.32, -0.25, -0.18, -0.12, -0.06)
 SHORTS, TROUSERS = (0.30, 0.36, 0.42, 0.48, 0.52), (0.99, 0.99, 0.96, 0.94, 0.82)
-SOLES = ((235, 233, 228), (40, 38, 37), (150, 118, 84))
 PATTERNS = (
     "solid", "stripes", "pinstripes", "plaid", "dots", "camouflage", "print", "block", "floral",
 )  # fmt: skip

@@ -9,6 +9,7 @@ from tqdm import tqdm
 from synth.occlusion_spec import Initial
 from synth.plan import Plan, make_sample
 from synth.recipe import Recipe
+from synth.sample import Sample
 from synth.segmenter.box import cut, shaken_box
 
 _LARGEST = 128  # pixels: a larger recipe's composites are made at this size, four times as fast
@@ -33,10 +34,12 @@ class Composites:
     Attributes:
         pictures: (N, S, S, 4) uint8: RGB, and the visible person at 255.
         people: "source:id" of each, N of them.
+        hiding: "source:id" of the people who hide them, cut out of photos of their own.
     """
 
     pictures: np.ndarray
     people: tuple[str, ...]
+    hiding: tuple[tuple[str, ...], ...]
 
     def batch(self, among: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
         """Boxes of ``count`` composites drawn from the numbers ``among``, varied.
@@ -64,7 +67,7 @@ def make_composites(plan: Plan, progress: bool) -> Composites:
     Raises:
         InputError: nothing in the sources can be read.
     """
-    pictures, people = [], []
+    pictures, people, hiding = [], [], []
     before = cv2.getNumThreads()
     cv2.setNumThreads(1)
     try:
@@ -74,7 +77,14 @@ def make_composites(plan: Plan, progress: bool) -> Composites:
             if sample.modal.sum() >= _LEAST_SEEN:
                 pictures.append(np.dstack([sample.image, sample.modal.astype(np.uint8) * 255]))
                 people.append(sample.person_id)
+                hiding.append(_people_among_occluders(sample))
     finally:
         cv2.setNumThreads(before)
     size = plan.recipe.size
-    return Composites(np.array(pictures, np.uint8).reshape(-1, size, size, 4), tuple(people))
+    made = np.array(pictures, np.uint8).reshape(-1, size, size, 4)
+    return Composites(made, tuple(people), tuple(hiding))
+
+
+def _people_among_occluders(sample: Sample) -> tuple[str, ...]:
+    named = zip(sample.occluder_ids, sample.meta["occluders"], strict=True)
+    return tuple(one for one, about in named if about["category"] == "person")

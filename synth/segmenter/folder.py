@@ -37,7 +37,7 @@ class Training(Strict):
     steps: int = Field(1500, ge=1)
     batch: int = Field(16, ge=2)
     composites: int = Field(2000, ge=1)
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, lt=2**53)
 
 
 class Network(Strict):

@@ -1,13 +1,14 @@
 """Which network may give a mask of whom, and what the folds of a recipe depend on."""
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from synth.codec import canonical
 from synth.plan import Plan
+from synth.segmenter.composites import Composites
 from synth.sources.base import OccluderSource, PersonSource
-from synth.splits import Pool
+from synth.splits import Pool, photo_names
 
 
 @dataclass(frozen=True)
@@ -35,17 +36,34 @@ def hashed_fold(name: str, count: int) -> int:
 
 def make_folds(plan: Plan, trained: Iterable[str], count: int) -> Folds:
     """The folds of everyone who shares a photo with the people ``trained`` on ("source:id")."""
-    used = {_photo(plan, one) for one in set(trained)}
+    photo = _photos(plan, plan.person_sources)
+    used = {photo(one) for one in set(trained)}
     everyone = (f"{source.name}:{one}" for source in plan.person_sources for one in source.ids())
-    photos = ((one, _photo(plan, one)) for one in everyone)
-    return Folds(count, {one: hashed_fold(photo, count) for one, photo in photos if photo in used})
+    photos = ((one, photo(one)) for one in everyone)
+    return Folds(count, {one: hashed_fold(name, count) for one, name in photos if name in used})
 
 
-def _photo(plan: Plan, person_id: str) -> str:
-    """What joins a person to others, in every source; everybody of it is in one fold."""
-    name, _, identifier = person_id.partition(":")
-    source = next(source for source in plan.person_sources if source.name == name)
-    return source.group(identifier)
+def folds_shown(plan: Plan, composites: Composites, folds: Folds) -> list[set[int]]:
+    """Of each composite the folds of whoever is seen in it, be it as the one who hides another."""
+    photo = _photos(plan, plan.occluder_sources)
+    return [
+        {folds.of(person)} | {hashed_fold(photo(one), folds.count) for one in hiding}
+        for person, hiding in zip(composites.people, composites.hiding, strict=True)
+    ]
+
+
+def _photos(
+    plan: Plan, sources: Sequence[PersonSource] | Sequence[OccluderSource]
+) -> Callable[[str], str]:
+    """By "source:id" what joins people to others, in every source: all of it is in one fold."""
+    names = photo_names([*plan.person_sources, *plan.occluder_sources])
+    photo_of = {source.name: names(source) for source in sources}
+
+    def photo(full_id: str) -> str:
+        name, _, identifier = full_id.partition(":")
+        return photo_of[name](identifier)
+
+    return photo
 
 
 def identity(plan: Plan) -> str:

@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ from synth.segmenter.folder import (
     write_card,
     write_folds,
 )
-from synth.segmenter.folds import Folds, identity, make_folds
+from synth.segmenter.folds import folds_shown, identity, make_folds
 from synth.segmenter.measure import measure, spread
 from synth.segmenter.starter import FromNetworks
 from synth.shards import recipe_hash
@@ -67,10 +68,11 @@ def train(
             return card
         composites = make_composites(plan, progress)
         folds = make_folds(plan, composites.people, training.folds)
-        _check_folds(recipe.name, composites, folds)
+        shown = folds_shown(plan, composites, folds)
+        _check_folds(recipe.name, shown, folds.count)
         card = card.model_copy(update={"people": write_folds(folder, folds)})
         write_card(folder, card)
-        card = _train_all(folder, card, composites, folds, progress)
+        card = _train_all(folder, card, composites, shown, progress)
         whole = make_plan(recipe, plan.person_sources, plan.occluder_sources)
         return _measured(folder, card, whole, progress)
 
@@ -91,11 +93,10 @@ def _make(folder: Path) -> None:
         raise InputError(f"{folder}: no usable folder ({error.strerror}); choose another") from None
 
 
-def _check_folds(name: str, composites: Composites, folds: Folds) -> None:
+def _check_folds(name: str, shown: Sequence[set[int]], count: int) -> None:
     """InputError where a network would have nobody to learn from; nothing is written yet."""
-    own = {folds.of(person) for person in composites.people}
-    for fold in range(folds.count):
-        if not own - {fold}:
+    for fold in range(count):
+        if all(fold in folds for folds in shown):
             raise InputError(
                 f"{name}: nobody is left to train network {fold} on; give more people, more "
                 "--composites, or fewer --folds"
@@ -137,12 +138,14 @@ def _begun(folder: Path, plan: Plan, training: Training) -> Card:
 
 
 def _train_all(
-    folder: Path, card: Card, composites: Composites, folds: Folds, progress: bool
+    folder: Path, card: Card, composites: Composites, shown: Sequence[set[int]], progress: bool
 ) -> Card:
-    """Train the networks that are still missing; the card that names all of them."""
+    """Train the networks that are still missing; the card that names all of them.
+
+    ``shown``: of each composite the folds of whoever is seen in it.
+    """
     from synth.segmenter.network import one_thread
 
-    own = np.array([folds.of(person) for person in composites.people])
     total = card.training.folds * card.training.steps
     with one_thread(), tqdm(total=total, desc="train", unit="step", disable=not progress) as bar:
         for fold in range(card.training.folds):
@@ -151,7 +154,7 @@ def _train_all(
             if done is not None and path.is_file() and file_hash(path) == done.sha256:
                 bar.update(card.training.steps)
             else:
-                among = np.flatnonzero(own != fold)
+                among = np.flatnonzero([fold not in folds for folds in shown])
                 network = _train_one(folder, card, composites, among, fold, bar)
                 networks = (*card.networks[:fold], network, *card.networks[fold + 1 :])
                 card = card.model_copy(update={"networks": networks})

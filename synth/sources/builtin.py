@@ -11,6 +11,7 @@ from synth import source_specs as specs
 from synth.errors import InputError
 from synth.sources.base import Cutout, PersonCrop, Source
 from synth.sources.crop import fill_labels, mask_edges
+from synth.sources.cutouts import Kept
 
 _PEOPLE, _OCCLUDERS = 1, 2
 _DIGITS = 6
@@ -52,6 +53,7 @@ class BuiltinOccluders(Source):
         super().__init__()
         self.name = "builtin"
         self._spec = spec
+        self._cutouts = Kept()
 
     def ids(self) -> list[str]:
         return _ids(self._spec.pool)
@@ -60,6 +62,9 @@ class BuiltinOccluders(Source):
         return f"built-in occluder {self._spec.seed}:{identifier}"
 
     def load(self, occluder_id: str, size: int, rng: np.random.Generator) -> Cutout:
+        return self._cutouts.get(occluder_id, size, self._made)
+
+    def _made(self, occluder_id: str, size: int) -> Cutout:
         from synth.people import render
         from synth.people.occluders import draw_occluder
 

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from synth import source_specs as specs
-from synth.errors import InputError
+from synth.errors import ChangedError, InputError
 from synth.images import checked_size, read_rgb
 from synth.parsing import label
 from synth.sources.base import PersonCrop, Rejection, Source
@@ -143,7 +143,7 @@ class CcpPeople(Source):
         image, codes = read_rgb(self._photo(person_id)), self._codes(person_id)
         if image.shape[:2] != codes.shape:
             path = self._photo(person_id)
-            raise InputError(f"{path}: changed since it was checked; run the command again")
+            raise ChangedError(f"{path}: changed since it was checked; run the command again")
         body = person_mask(codes, self._carry)
         crop = crop_person(image, body, to_lip(codes, body), size, rng)
         file, photo = f"photos/{person_id}.jpg", self.photo(person_id)

@@ -17,7 +17,7 @@ from typing import TypeVar
 from tqdm import tqdm
 
 from synth.atomic import make_folder_of, write_bytes
-from synth.errors import InputError
+from synth.errors import InputError, machine_fault
 from synth.sources.files import file_fault
 
 # A bar shows only where there is something to wait for.
@@ -101,7 +101,9 @@ def _file_hash(path: Path) -> str:
     try:
         with open(path, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
-    except (OSError, ValueError):
+    except (OSError, ValueError) as error:
+        if fault := machine_fault(path, error):
+            raise fault from None  # its absence would be kept as what the file holds
         return _GONE
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from synth import source_specs as specs
-from synth.errors import InputError
+from synth.errors import ChangedError
 from synth.images import checked_size, read_mask, read_rgb, read_rgba
 from synth.sources.base import Cutout, PersonCrop, Source
 from synth.sources.crop import crop_person
@@ -68,11 +68,15 @@ class FolderPeople(Source):
         if files.extra:
             codes = self._labels.read(files.extra)
             if codes.shape != mask.shape:
-                raise InputError(f"{files.extra}: changed its size since it was checked; run again")
+                raise ChangedError(
+                    f"{files.extra}: changed since it was checked; run the command again"
+                )
             parsing = self._labels.to_lip(np.where(mask, codes, 0).astype(np.uint8))
         crop = crop_person(image, mask, parsing, size, rng)
-        origin = {"file": files.photo.name, "photo": self.photo(person_id)}
-        return replace(crop, meta=crop.meta | origin | self._meta)
+        origin = {"file": files.photo.name, "photo": self.photo(person_id)} | self._meta
+        if parsing is None:
+            origin.pop("labels", None)
+        return replace(crop, meta=crop.meta | origin)
 
 
 class FolderOccluders(Source):
@@ -112,7 +116,7 @@ def _meta(folder: specs.FolderPeople | None) -> dict[str, Any]:
 def _read(files: Trio) -> tuple[np.ndarray, np.ndarray]:
     image, mask = read_rgb(files.photo), read_mask(files.partner)
     if image.shape[:2] != mask.shape or not mask.any():
-        raise InputError(f"{files.partner}: changed since it was checked; run the command again")
+        raise ChangedError(f"{files.partner}: changed since it was checked; run the command again")
     return image, mask
 
 

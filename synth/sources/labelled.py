@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from synth import source_specs as specs
-from synth.errors import InputError
+from synth.errors import ChangedError
 from synth.images import checked_size, read_rgb
 from synth.parsing import label
 from synth.sources.base import PersonCrop, Source
@@ -88,7 +88,9 @@ class LabelledPeople(Source):
         image, codes = read_rgb(files.photo), _read(files.partner, self._kind)
         body = _person(codes, _joined(codes, self._kind), self._carry)
         if image.shape[:2] != codes.shape or not body.any():
-            raise InputError(f"{files.partner}: changed since it was checked; run again")
+            raise ChangedError(
+                f"{files.partner}: changed since it was checked; run the command again"
+            )
         codes[~body] = 0
         crop = crop_person(image, body, LABEL_SETS[self._kind].to_lip(codes), size, rng)
         licence = _RELEASES[self._kind].licence

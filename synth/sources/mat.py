@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import scipy.io
 
-from synth.errors import InputError
+from synth.errors import InputError, MissingError, machine_fault
 from synth.images import MAX_PIXELS
 
 _HEADER = 128
@@ -39,7 +39,7 @@ def read_mat(path: Path, key: str) -> np.ndarray:
         InputError: it is missing, broken, of another kind, or absurdly large.
     """
     if not path.is_file():
-        raise InputError(f"{path}: no such file; download it again")
+        raise MissingError(f"{path}: no such file; download it again")
     try:
         if path.stat().st_size > MAX_PIXELS:
             raise _TooLargeError
@@ -50,6 +50,8 @@ def read_mat(path: Path, key: str) -> np.ndarray:
         raise InputError(f"{path}: {key} is far too large; download it again") from None
     # A broken file trips the readers over anything, and zlib has errors of its own.
     except Exception as error:
+        if fault := machine_fault(path, error):
+            raise fault from None
         text = str(error).splitlines()[0][:80] if str(error) else type(error).__name__
         raise InputError(f"{path}: cannot be read ({text}); download it again") from None
 

@@ -14,11 +14,11 @@ import numpy as np
 from scipy.ndimage import distance_transform_edt
 
 from synth import source_specs as specs
-from synth.errors import InputError
+from synth.errors import ChangedError, InputError
 from synth.images import read_rgba
 from synth.sources.base import Cutout, PersonCrop, Rejection, Source
 from synth.sources.crop import cut, mask_edges, person_square, resize_mask
-from synth.sources.cutouts import shrunk
+from synth.sources.cutouts import Kept, shrunk
 from synth.sources.names import name_fault, reason_of, shown
 from synth.sources.pairs import Stems, pictures
 from synth.sources.scan import scan
@@ -70,7 +70,7 @@ class _Cutouts(Source):
         rgba = read_rgba(self._files[identity])
         if not (rgba[:, :, 3] >= _SOLID).any():
             path = self._files[identity]
-            raise InputError(f"{path}: changed since it was checked; run the command again")
+            raise ChangedError(f"{path}: changed since it was checked; run the command again")
         return shrunk(rgba, size)
 
     def _origin(self, identity: str) -> dict[str, Any]:
@@ -108,8 +108,12 @@ class RgbaOccluders(_Cutouts):
     def __init__(self, spec: specs.RgbaOccluders, data_root: Path) -> None:
         super().__init__("rgba-occluders-2", data_root / spec.path, AreaLimit(spec.min_area))
         self._category = spec.category
+        self._cutouts = Kept()
 
     def load(self, occluder_id: str, size: int, rng: np.random.Generator) -> Cutout:
+        return self._cutouts.get(occluder_id, size, self._made)
+
+    def _made(self, occluder_id: str, size: int) -> Cutout:
         rgba = self._cut_out(occluder_id, size)
         folder, slash, _ = occluder_id.rpartition("/")
         category = folder.lower() if slash else self._category

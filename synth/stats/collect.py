@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from synth.occlusion_spec import Histogram, Occlusion
 from synth.parsing import LIP_LABELS, NUM_LABELS
+from synth.parts import LABELS, SPANNING
 from synth.place import mask_box
 from synth.recipe import SPLITS
 from synth.sample import Sample
@@ -20,12 +21,12 @@ from synth.truncate import FRAME
 
 # The parts of the body that labels are summed over; a dress or a coat spans torso and legs.
 PARTS: dict[str, tuple[str, ...]] = {
-    "head": ("hat", "hair", "sunglasses", "face"),
-    "upper body": ("upper-clothes", "scarf"),
-    "dress, coat, jumpsuit": ("dress", "coat", "jumpsuits"),
-    "arms": ("left-arm", "right-arm", "glove"),
-    "legs": ("pants", "skirt", "left-leg", "right-leg", "socks"),
-    "feet": ("left-shoe", "right-shoe"),
+    "head": LABELS["head"],
+    "upper body": LABELS["torso"],
+    "dress, coat, jumpsuit": SPANNING,
+    "arms": LABELS["arms"],
+    "legs": LABELS["legs"],
+    "feet": LABELS["feet"],
 }
 SHARE_BINS, SIZE_BINS, HEIGHT_BINS, IOU_BINS = 20, 20, 16, 25
 _FINE = 50  # finer bins in each, for the quartiles

@@ -1,10 +1,12 @@
 """The hash over a source's files: read once, kept by size and time."""
 
+import errno
 import os
 from pathlib import Path
 
 import pytest
 
+from synth.errors import MachineError
 from synth.sources import content
 from synth.sources.content import State, content_digest, states, watched
 from tests.synth.test_scan import OLD, put
@@ -52,6 +54,23 @@ def test_only_what_changed_is_read_again(tmp_path: Path, hashed: list[str]) -> N
     assert second != first and hashed[3:] == ["b"]
     put(root / "b", b"b", OLD)
     assert digest(root, cache) == first, "back as it was, by content"
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.EMFILE])
+def test_a_fault_of_the_machine_is_not_kept_as_what_a_file_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    root, cache = tmp_path / "root", tmp_path / "cache.txt"
+    put(root / "a", b"a")
+    with monkeypatch.context() as broken:
+
+        def failing(*_: object) -> None:
+            raise OSError(number, "x")
+
+        broken.setattr(content.hashlib, "file_digest", failing)
+        with pytest.raises(MachineError, match="a: could not be read"):
+            digest(root, cache)
+    assert digest(root, cache) == digest(root, tmp_path / "other.txt")
 
 
 def test_two_lists_of_one_folder_share_what_is_known(tmp_path: Path, hashed: list[str]) -> None:

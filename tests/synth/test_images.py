@@ -333,6 +333,18 @@ def test_what_a_decoder_said_names_no_folder(tmp_path: Path) -> None:
 FAULTS = [MemoryError(), OSError(errno.EIO, "x"), OSError(errno.EMFILE, "x")]
 
 
+def test_a_file_system_that_lost_its_server_is_not_a_missing_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stale(*_: object, **__: object) -> None:
+        raise OSError(errno.ESTALE, "x")
+
+    path = tmp_path / "a.png"
+    monkeypatch.setattr(Path, "is_file", stale)
+    with pytest.raises(MachineError, match=r"a\.png: could not be read"):
+        read_rgb(path)
+
+
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_of_the_machine_is_not_the_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Exception

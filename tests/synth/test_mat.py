@@ -1,5 +1,6 @@
 """MATLAB files: as scipy reads them where they are whole, one line where they are not."""
 
+import errno
 import struct
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import scipy.io
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from synth.errors import InputError
+from synth.errors import InputError, MachineError
 from synth.sources import mat
 from synth.sources.mat import read_mat
 from tests.synth.tiny import ROOT
@@ -34,6 +35,19 @@ def test_real_label_maps_are_what_scipy_reads(real_data: Path) -> None:
         read = read_mat(path, "groundtruth")
         assert read.dtype == expected.dtype, path
         np.testing.assert_array_equal(read, expected, err_msg=str(path))
+
+
+def test_a_fault_of_the_machine_is_not_the_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = save(tmp_path / "a.mat", labels=LABELS)
+
+    def failing(*_: object) -> bytes:
+        raise OSError(errno.EMFILE, "x")
+
+    monkeypatch.setattr(Path, "read_bytes", failing)
+    with pytest.raises(MachineError, match=r"a\.mat: could not be read .* may be sound"):
+        read_mat(path, "labels")
 
 
 ARRAYS = {

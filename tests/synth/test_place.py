@@ -101,6 +101,19 @@ def test_a_solid_thing_reaches_any_share(seed: int, target: float, aspect: float
     assert found.draws <= Occlusion().tries
 
 
+@pytest.mark.parametrize("tries", [1, 3, 7])
+def test_few_tries_are_steered_as_well(tries: int) -> None:
+    alpha = (255 * ellipse(40, 40)).astype(np.uint8)
+    found = []
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        person = person_crop(96, rng)
+        scene = Scene(person.amodal, np.zeros_like(person.amodal), (0, 0, 96, 96))
+        found.append(find_pose(scene, alpha, 0.3, 0.02, Occlusion(tries=tries), rng))
+    assert all(one.draws <= tries for one in found) and any(one.rescaled for one in found)
+    assert np.mean([abs(one.share - 0.3) for one in found]) < 0.02
+
+
 def test_boxes_of_masks_and_photos() -> None:
     mask = np.zeros((8, 9), bool)
     mask[2:5, 3:9] = True

@@ -2,22 +2,24 @@
 
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from synth.codec import sample_hash
-from synth.errors import InputError
+from synth.errors import ChangedError, InputError
 from synth.occlusion_spec import Occlusion
-from synth.plan import Plan, make_plan, make_sample, person_of
+from synth.plan import Plan, make_plan, make_sample, open_plan, person_of
 from synth.recipe import Counts, Recipe, Splits
 from synth.sample import violations
 from synth.source_specs import FolderOccluders, FolderPeople
 from synth.sources.base import Cutout, Rejection
 from synth.splits import Pool, divide, held_out_order, train_person, turn_of
-from tests.synth.tiny import FakeOccluders, FakePeople
+from tests.synth.tiny import FakeOccluders, FakePeople, tiny_recipe, write_tiny
 
 PEOPLE = FolderPeople(source="folder", images="a", masks="b")
 THINGS = FolderOccluders(source="folder", images="a", masks="b")
@@ -226,6 +228,47 @@ def test_people_are_not_drawn_before_a_part_alone() -> None:
     source.load = lambda *given: replace(load(*given), category="person")  # type: ignore
     with pytest.raises(InputError, match="are people, who stand before no part alone"):
         make_sample(made, 11)
+
+
+def test_nobody_is_hidden_twice_by_one_frozen_occluder() -> None:
+    occlusion = FROZEN.model_copy(update={"occluders": (2, 3)})
+    made = make_plan(
+        recipe(occlusion=occlusion, train=1, val=12, test=12),
+        [FakePeople("folder", 40)],
+        [FakeOccluders("folder", 120)],
+    )
+    samples = [make_sample(made, index) for index in range(1, len(made))]
+    assert {len(sample.occluder_ids) for sample in samples} == {2, 3}
+    for person in {sample.person_id for sample in samples}:
+        over = [one for s in samples if s.person_id == person for one in s.occluder_ids]
+        assert len(set(over)) == len(over)
+
+
+def test_several_occluders_a_composite_need_as_many_more() -> None:
+    occlusion = FROZEN.model_copy(update={"occluders": (1, 3)})
+    with pytest.raises(InputError, match=r"3 occluders for val .* person, with up to 3 in each"):
+        make_plan(
+            recipe(occlusion=occlusion), [FakePeople("folder", 40)], [FakeOccluders("folder", 30)]
+        )
+
+
+def test_what_was_there_and_is_gone_is_not_left_out(tmp_path: Path) -> None:
+    data = write_tiny(tmp_path)
+    made = open_plan(tiny_recipe(), data)
+    first = make_sample(made, 0)
+    (data / "people" / f"{first.person_id.removeprefix('folder:')}.png").unlink()
+    with pytest.raises(ChangedError, match=r"no such picture file.*was there when the run began"):
+        make_sample(made, 0)
+    assert made.skipped == {}
+
+
+def test_a_mask_that_became_another_is_not_left_out(tmp_path: Path) -> None:
+    data = write_tiny(tmp_path)
+    made = open_plan(tiny_recipe(), data)
+    name = make_sample(made, 0).person_id.removeprefix("folder:")
+    Image.new("L", (9, 9), 255).save(data / "people-masks" / f"{name}.png")
+    with pytest.raises(ChangedError, match="changed since it was checked"):
+        make_sample(made, 0)
 
 
 def test_index_layout() -> None:

@@ -4,6 +4,7 @@ import hashlib
 import json
 import shutil
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,13 @@ import pytest
 from synth.errors import InputError
 from synth.plan import Plan, make_plan, make_sample, open_plan
 from synth.recipe import Recipe, parse_recipe
+from synth.segmenter.composites import make_composites, training_recipe
 from synth.segmenter.folder import Training, network_path
-from synth.segmenter.folds import Folds, hashed_fold, identity, make_folds
+from synth.segmenter.folds import Folds, folds_shown, hashed_fold, identity, make_folds
 from synth.segmenter.network import load_tensors
 from synth.segmenter.starter import FromNetworks
 from synth.segmenter.train import train
+from synth.sources.base import Cutout
 from synth.sources.label_sets import LIP
 from tests.synth.figures import HEIGHT, PARTS, WIDTH, drawn, save
 from tests.synth.tiny import RECIPE, FakeOccluders, FakePeople, tiny_recipe, write_tiny
@@ -215,6 +218,64 @@ def test_folds_are_of_those_who_share_a_photo_in_whatever_source() -> None:
     apart = [many.known[f"fake:{one}"] != many.known[f"second:{one}"] for one in ids]
     assert any(apart[:20])
     assert not any(apart[20:])  # one photo, read by two sources
+
+
+class Joined(FakePeople):
+    """A file that another source knows by its own name; its groups join pairs of them."""
+
+    def photo(self, identifier: str) -> str:
+        return f"file {identifier}"
+
+    def group(self, identifier: str) -> str:
+        return f"photo {int(identifier) // 2}"
+
+
+class Plain(FakePeople):
+    def photo(self, identifier: str) -> str:
+        return f"file {identifier}"
+
+
+def test_what_the_splits_keep_together_is_in_one_fold() -> None:
+    recipe = tiny_recipe()
+    recipe = recipe.model_copy(update={"people": recipe.people * 2})
+    people = [Plain("plain", 40), Joined("joined", 40)]
+    plan = make_plan(recipe, people, [FakeOccluders("things", 12)])
+    everyone = [f"{source.name}:{one}" for source in people for one in source.ids()]
+    folds = make_folds(plan, everyone, 4)
+    by_photo: dict[int, set[int]] = {}
+    for one in everyone:
+        by_photo.setdefault(int(one.partition(":")[2]) // 2, set()).add(folds.of(one))
+    assert {len(some) for some in by_photo.values()} == {1}
+    assert len(set().union(*by_photo.values())) == 4
+
+
+class PeopleAsThings(FakeOccluders):
+    """Those of the other source, cut out of the same photos."""
+
+    def photo(self, identifier: str) -> str:
+        return f"fake {identifier}"
+
+    def load(self, occluder_id: str, size: int, rng: np.random.Generator) -> Cutout:
+        return replace(super().load(occluder_id, size, rng), category="person")
+
+
+class Photographed(FakePeople):
+    def photo(self, identifier: str) -> str:
+        return f"fake {identifier}"
+
+
+def test_who_hides_another_is_seen_as_well() -> None:
+    recipe = training_recipe(tiny_recipe(), 20)
+    plan = make_plan(recipe, [Photographed("fake", 40)], [PeopleAsThings("others", 40)])
+    composites = make_composites(plan, progress=False)
+    folds = make_folds(plan, composites.people, FOLDS)
+    assert all(composites.hiding)
+    shown = folds_shown(plan, composites, folds)
+    for person, hiding, seen in zip(composites.people, composites.hiding, shown, strict=True):
+        photos = [f"fake {one.partition(':')[2]}" for one in (person, *hiding)]
+        assert seen == {hashed_fold(photo, FOLDS) for photo in photos}
+        assert folds.of(person) in seen
+    assert any(len(seen) > 1 for seen in shown)
 
 
 def test_who_is_who_does_not_depend_on_how_they_are_hidden() -> None:

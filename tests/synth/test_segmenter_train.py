@@ -184,7 +184,7 @@ def test_a_batch_varies_people_and_keeps_their_masks_on_them() -> None:
     for number in range(3):  # left and right differ
         pictures[number, 5:35, 10:20, :] = pictures[number, 15:25, 10:28, :] = 255
         pictures[number, ..., number] = 128
-    composites = Composites(pictures, ("a:0", "a:1", "a:2"))
+    composites = Composites(pictures, ("a:0", "a:1", "a:2"), ((), (), ()))
     batch = composites.batch(np.array([0, 2]), 40, np.random.default_rng(0))
     assert batch.shape == (40, 4, 64, 64) and batch.dtype == np.float32
     np.testing.assert_array_equal(
