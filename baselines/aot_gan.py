@@ -304,8 +304,11 @@ class AOTGAN(Learned):
         super().__init__(preset)
         self.nets = AOTNets(sizes or PRESET_CONFIGS[preset])
 
+    def loss_networks(self) -> tuple[str, ...]:
+        return ("vgg16",) if self.nets.config.vgg else ()
+
     def prepare(self, data: FitData, budget: Budget) -> None:
-        if self.nets.config.vgg:
+        if self.loss_networks():
             self.nets.features = vgg_features()
 
     def infer(self, batch: Batch) -> Tensor:

@@ -41,12 +41,9 @@ class Borrowed(Method):
         [key] = self.upstream
         fitted = data.upstream[key]
         assert isinstance(fitted, self.lender)
-        self.check(fitted)
+        self.check_upstream(data.upstream)
         self.lent = self._with(fitted.options)
         self.lent.nets.generator.load_state_dict(fitted.nets.generator.state_dict())
-
-    def check(self, fitted: Learned) -> None:
-        """Refuse networks that this row cannot use, with an InputError."""
 
     def save(self, folder: Path) -> None:
         self.lent.save(folder)

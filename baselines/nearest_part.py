@@ -6,6 +6,7 @@ A floor for stage 2: it knows the same parts, and paints without learning how. A
 hidden altogether takes the nearest visible pixel of any part, as `NearestPersonPixel` does.
 """
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 import numpy as np
@@ -19,7 +20,7 @@ from baselines.content_floors import NearestPersonPixel
 from hdeocc.batch import Batch
 from hdeocc.guided_recovery import predicted_parsing
 from hdeocc.learned import Learned
-from hdeocc.method import Track
+from hdeocc.method import Method, Track
 from hdeocc.two_stage_mask import TwoStageMask
 from synth.errors import InputError
 
@@ -35,10 +36,12 @@ class NearestPart(Borrowed):
     lender: ClassVar[type[Learned]] = TwoStageMask
     upstream: ClassVar[tuple[str, ...]] = (STAGE_1,)
 
-    def check(self, fitted: Learned) -> None:
-        assert isinstance(fitted, TwoStageMask)
-        if not fitted.net.config.parsing:
-            raise InputError(f"{self.title}: stage 1 has no parsing; give one that has")
+    @classmethod
+    def check_upstream(cls, upstream: Mapping[str, Method]) -> None:
+        stage_1 = upstream[STAGE_1]
+        assert isinstance(stage_1, TwoStageMask)
+        if not stage_1.net.config.parsing:
+            raise InputError(f"{cls.title}: stage 1 has no parsing; give one that has")
 
     def parts(self, batch: Batch) -> np.ndarray:
         """LIP-20 labels (B, H, W) of the whole person, 1 to 19 in the mask and 0 outside it."""

@@ -229,8 +229,11 @@ class OvsrContent(Learned):
         self.sizes = sizes or OVSR_CONTENT_PRESETS[preset]
         self.nets = OvsrContentNets(self.sizes)
 
+    def loss_networks(self) -> tuple[str, ...]:
+        return ("vgg16",) if self.sizes.vgg else ()
+
     def prepare(self, data: FitData, budget: Budget) -> None:
-        if self.sizes.vgg:
+        if self.loss_networks():
             cast(OvsrContentNets, self.nets).features = vgg_features()
 
     def infer(self, batch: Batch) -> Tensor:

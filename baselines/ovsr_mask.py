@@ -160,8 +160,11 @@ class OvsrMask(Learned):
         self.sizes = sizes or OVSR_MASK_PRESETS[preset]
         self.nets = OvsrMaskNets(self.sizes)
 
+    def loss_networks(self) -> tuple[str, ...]:
+        return ("vgg16",) if self.sizes.perceptual else ()
+
     def prepare(self, data: FitData, budget: Budget) -> None:
-        if self.sizes.perceptual:
+        if self.loss_networks():
             cast(OvsrMaskNets, self.nets).features = vgg_features()
 
     def infer(self, batch: Batch) -> Tensor:

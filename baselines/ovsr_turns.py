@@ -116,6 +116,9 @@ class OvsrMaskTurns(Learned):
         """The three networks."""
         return cast(Turns, self.nets.generator)
 
+    def loss_networks(self) -> tuple[str, ...]:
+        return ("vgg16",) if self.sizes.completion.perceptual else ()
+
     def prepare(self, data: FitData, budget: Budget) -> None:
         first, recovery = data.upstream[FIRST], data.upstream[RECOVERY]
         assert isinstance(first, OvsrMask) and isinstance(recovery, OvsrContent)
@@ -128,7 +131,7 @@ class OvsrMaskTurns(Learned):
                 f"give all three the same (preset {self.preset})"
             ) from None
         self.net.again.load_state_dict(first.nets.generator.state_dict())
-        if self.sizes.completion.perceptual:
+        if self.loss_networks():
             cast(OvsrMaskNets, self.nets).features = vgg_features()
 
     def infer(self, batch: Batch) -> Tensor:

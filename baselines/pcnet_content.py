@@ -285,8 +285,11 @@ class PCNetContent(Learned):
         super().__init__(preset)
         self.nets = PCNetCNets(sizes or PRESET_CONFIGS[preset], self.sees_amodal)
 
+    def loss_networks(self) -> tuple[str, ...]:
+        return ("vgg16",) if self.nets.config.feature or self.nets.config.style else ()
+
     def prepare(self, data: FitData, budget: Budget) -> None:
-        if self.nets.config.feature or self.nets.config.style:
+        if self.loss_networks():
             self.nets.features = vgg_features()
 
     def infer(self, batch: Batch) -> Tensor:

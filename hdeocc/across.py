@@ -9,8 +9,9 @@ process wherever a loss is a mean over samples or pixels. Two things need more t
 * batch norm sees its share only, unless :func:`synchronised` makes it see them all.
 
 Draws are not the same as on one process: augmentation and dropout of a share have a generator of
-their own, by (seed, step, rank). So equal world sizes repeat each other to the bit; different ones
-agree to rounding where nothing is drawn, and in distribution otherwise.
+their own, by (seed, step, rank). So equal world sizes repeat each other, to the bit on processors
+(a GPU adds some gradients in any order); different ones agree to rounding where nothing is drawn,
+and in distribution otherwise.
 """
 
 from collections.abc import Iterator
@@ -27,6 +28,19 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 
+def check_share(batch: int, world: int) -> None:
+    """Refuse a batch that so many processes cannot share equally.
+
+    Raises:
+        InputError: their number does not divide it.
+    """
+    if batch % world:
+        raise InputError(
+            f"a batch of {batch} cannot be shared by {world} processes; give a batch that their "
+            "number divides"
+        )
+
+
 @dataclass(frozen=True)
 class Share:
     """The part of every batch that one process takes: the ``rank``-th of ``world``."""
@@ -41,11 +55,7 @@ class Share:
         Raises:
             InputError: the batch cannot be divided equally.
         """
-        if batch % fabric.world_size:
-            raise InputError(
-                f"a batch of {batch} cannot be shared by {fabric.world_size} processes; give a "
-                "batch that their number divides"
-            )
+        check_share(batch, fabric.world_size)
         return cls(fabric.global_rank, fabric.world_size)
 
     def places(self, step: int, batch: int) -> range:

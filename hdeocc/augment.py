@@ -1,6 +1,7 @@
 """What a training sample goes through before the network sees it; all draws from one generator.
 
-Every step keeps the sample's invariants, so an augmented sample is as true as a stored one.
+Every step keeps the sample's invariants but one: zooming blends an occluder's edge into the pixel
+beside it, as a camera does, so that picture and clean picture may differ there.
 """
 
 from collections.abc import Sequence

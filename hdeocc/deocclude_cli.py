@@ -84,7 +84,7 @@ def _device(name: str | None) -> "torch.device | None":
 
     try:
         device = torch.device(name)
-        torch.zeros(1, device=device)
+        torch.zeros(1, device=device).item()
     # What torch raises depends on the device: RuntimeError, AssertionError, NotImplementedError.
     except Exception as error:
         reason = str(error).splitlines()[0][:80]

@@ -21,6 +21,7 @@ from hdeocc.mask_completion import MaskCompletion
 from hdeocc.merged import MergedAttention, MergedMaskCompletion, split_ups
 
 Network = TypeVar("Network", bound=nn.Module)
+_MARK = "made_for_inference"
 
 
 def for_inference(
@@ -32,7 +33,8 @@ def for_inference(
 ) -> Network:
     """A frozen copy of a network in eval mode that gives the same results sooner.
 
-    Any network of this package, or one that holds some of them; the original stays as it is.
+    Any network of this package, or one that holds some of them; the original stays as it is. What
+    this function gave before is given back as it is.
 
     channels_last: keep weights in the memory format that convolutions are fastest on.
     modal_parsing: False leaves out the parsing logits of the visible person in stage 1, which
@@ -40,6 +42,8 @@ def for_inference(
     compiled: torch.compile the forward pass; the first call of every shape then takes minutes,
         and a C++ compiler (CPU) or Triton (CUDA) must be there.
     """
+    if getattr(network, _MARK, False):
+        return network
     fast = copy.deepcopy(network).eval().requires_grad_(False)
     for module in fast.modules():
         if isinstance(module, nn.Sequential):
@@ -49,6 +53,7 @@ def for_inference(
         elif isinstance(module, MaskCompletion) and module.modal_parsing and not modal_parsing:
             module.modal_parsing.logits = None
     fast = _rebuilt(fast)
+    setattr(fast, _MARK, True)
     fast.eval()  # the new convolutions too
     if channels_last:
         for weight in fast.parameters():

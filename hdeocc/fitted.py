@@ -31,6 +31,7 @@ from hdeocc.method import (
 )
 from hdeocc.pace import Elapsed
 from hdeocc.precision import check_precision
+from metrics.weights import available
 from synth.atomic import write_text
 from synth.errors import InputError
 
@@ -53,6 +54,7 @@ class Fitted:
         seconds: how long fitting took; None for methods that learn nothing.
         weights: SHA-256 of the weight files, by name, and of those it uses from elsewhere.
         seed, budget: what it was fitted with; None for methods that learn nothing.
+        trained_without: networks that its losses would have looked through, had they been there.
     """
 
     method: Method
@@ -62,6 +64,7 @@ class Fitted:
     weights: dict[str, str]
     seed: int = 0
     budget: dict[str, Any] | None = None
+    trained_without: tuple[str, ...] = ()
 
 
 class Fingerprinted(Protocol):
@@ -98,6 +101,8 @@ def describe(
         about["settings"] = dataclasses.asdict(settings)
     if outside := method.outside_weights():
         about["outside_weights"] = outside
+    if missing := [one for one in method.loss_networks() if not available(one)[0]]:
+        about["trained_without"] = missing
     if method.learned:
         about |= {
             # The seed is that of what it builds on, whether or not it spends anything itself.
@@ -219,9 +224,11 @@ def load_fitted(folder: Path) -> Fitted:
             f"{path}: names method {track}.{base} at preset {preset}, which is "
             "not installed here; install the package it belongs to or fit again"
         )
-    kind = method_class(track, base)
+    kind, options = method_class(track, base), about.get("options", {})
+    if not isinstance(options, dict):
+        raise InputError(f"{path}: its options are no table; restore it")
     known: Preset = preset
-    method = kind.variant(known, about.get("options", {}), title if about.get("options") else None)
+    method = kind.variant(known, options, title if options else None)
     return restored(method, folder)
 
 
@@ -245,7 +252,8 @@ def restored(method: Method, folder: Path) -> Fitted:
     seed = budget.get("seed", 0) if isinstance(budget, dict) else 0
     seconds = _number(about.get("seconds"))
     weights |= method.outside_weights()
-    return Fitted(method, name, str(about["key"]), seconds, weights, seed, budget)
+    without = tuple(map(str, about.get("trained_without", ())))
+    return Fitted(method, name, str(about["key"]), seconds, weights, seed, budget, without)
 
 
 def unfitted(key: str, preset: Preset) -> Fitted:
@@ -276,7 +284,7 @@ def make_fabric(
     runs this program anew, or the function that is launched.
 
     Raises:
-        InputError: a precision that this device is all too slow in.
+        InputError: an accelerator that is not there, or a precision that it is all too slow in.
     """
     from lightning_fabric import Fabric
     from lightning_fabric.strategies import DDPStrategy
@@ -287,13 +295,21 @@ def make_fabric(
     if devices * nodes > 1:
         # Each of the two steps of a training leaves the other network alone.
         strategy = DDPStrategy(start_method=start, find_unused_parameters=True)
-    fabric = Fabric(
-        accelerator=accelerator,
-        devices=devices,
-        num_nodes=nodes,
-        strategy=strategy,
-        precision=budget.precision,
-    )
+    try:
+        fabric = Fabric(
+            accelerator=accelerator,
+            devices=devices,
+            num_nodes=nodes,
+            strategy=strategy,
+            precision=budget.precision,
+        )
+    # RuntimeError or one of lightning's own, by what is missing.
+    except Exception as error:
+        reason = " ".join(str(error).split())[:120]
+        raise InputError(
+            f"no training on {devices} x {accelerator} here ({reason}); give another --accelerator "
+            "or fewer --devices"
+        ) from None
     check_precision(budget.precision, fabric.device)
     return fabric
 

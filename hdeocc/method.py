@@ -40,7 +40,7 @@ class Budget:
         lr: peak learning rate of the generator.
         seed: seed of weights, batches and augmentation.
         ema: decay of the weight average that predicts.
-        clip: largest gradient norm of the generator.
+        clip: largest gradient norm, of the generator and of the discriminator.
         precision: of Fabric, e.g. "bf16-mixed" or "32-true".
         stop: samples after which to stop on the way, with the schedule of all; None for none. A
             training with a work folder can go on from there.
@@ -146,15 +146,44 @@ class Method(ABC):
         """An unfitted method with some of its settings changed by name.
 
         Raises:
-            InputError: as :meth:`settings`.
+            InputError: as :meth:`settings`, or settings of which no network can be made.
         """
         sizes, known = cls.settings(preset, options)
-        method = cls(preset, sizes) if known else cls(preset)
+        method = cls._made_with(preset, sizes, known) if known else cls(preset)
         method.options = known
         if title is not None:
             # An attribute of the instance hides the class's, so a variant has a name of its own.
             object.__setattr__(method, "title", title)
         return method
+
+    @classmethod
+    def _made_with(cls, preset: Preset, sizes: Any, options: Mapping[str, Any]) -> "Method":
+        where = ", ".join(f"{name} = {value}" for name, value in options.items())
+        try:
+            method = cls(preset, sizes)
+        except InputError:
+            raise
+        # What a layer makes of sizes that it cannot have is its own affair.
+        except Exception as error:
+            reason = next(iter(str(error).splitlines()), type(error).__name__)[:100]
+            raise InputError(
+                f"method {cls.__name__}: cannot be made with {where} ({reason}); change them"
+            ) from None
+        networks = method.networks()
+        if networks is not None and any(not one.numel() for one in networks.parameters()):
+            raise InputError(f"method {cls.__name__}: has layers of no size with {where}; raise it")
+        return method
+
+    @classmethod
+    def check_upstream(cls, upstream: Mapping[str, "Method"]) -> None:
+        """Refuse methods, of those it names in ``upstream``, that it cannot build on.
+
+        They may be unfitted: asked before anything is trained.
+
+        Raises:
+            InputError: what they lack.
+        """
+        return
 
     def fit(self, data: FitData, budget: Budget, fabric: "Fabric") -> None:
         """Learn from ``data`` within ``budget``; methods that learn nothing keep this one."""
@@ -186,6 +215,13 @@ class Method(ABC):
             InputError: what is missing, and how to get it.
         """
         return
+
+    def loss_networks(self) -> tuple[str, ...]:
+        """Networks of `hdeocc weights` that its losses look through, if they are installed.
+
+        Without them it trains without those terms, to other weights, and is not the same method.
+        """
+        return ()
 
     def outside_weights(self) -> dict[str, str]:
         """Digests by name of weights that no fit makes and no folder holds, of `hdeocc weights`."""
@@ -250,8 +286,3 @@ def method_class(track: str, name: str) -> type[Method]:
             f"entry point {track}.{name} names {loaded!r}, which is not a Method class"
         )
     return loaded
-
-
-def create(track: str, name: str, preset: Preset) -> Method:
-    """An unfitted method."""
-    return method_class(track, name)(preset)

@@ -104,8 +104,15 @@ def _budget(track: str, one: Facts) -> str:
     return (
         f"`{track}`: {budget['samples']:,} samples in batches of {budget['batch']}, learning rate "
         f"{budget['lr']:g}, seed {budget['seed']}, {budget['precision']}; {one['seconds']:.0f} s "
-        f"on {pace.get('device', 'unknown')}{speed}{peak}.\n"
+        f"on {pace.get('device', 'unknown')}{speed}{peak}.{_without(one)}\n"
     )
+
+
+def _without(one: Facts) -> str:
+    missing = one.get("trained_without")
+    if not missing:
+        return ""
+    return f" Trained without the losses that look through {', '.join(missing)}: not installed."
 
 
 def _licences(photos: Facts) -> str:

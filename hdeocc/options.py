@@ -41,11 +41,6 @@ def change(settings: Settings, options: Mapping[str, Any], where: str) -> tuple[
     return changed, dict(sorted(plain.items()))
 
 
-def names(settings: object) -> list[str]:
-    """Full names of all fields that may be changed."""
-    return list(_leaves(type(settings), ""))
-
-
 def _leaves(kind: type, prefix: str) -> dict[str, Any]:
     """The annotated type of every field that is no dataclass itself, by its path."""
     found: dict[str, Any] = {}

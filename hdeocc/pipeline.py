@@ -76,7 +76,8 @@ class Deoccluder:
         """Both stages of a loaded model, which are made fast: they can be trained no more."""
         for method in (pair.mask.method, pair.content.method):
             if isinstance(method, Learned):
-                method.nets.generator = for_inference(method.nets.generator)
+                generator = for_inference(method.nets.generator, modal_parsing=False)
+                method.nets.generator = generator
         return cls(pair.mask.method, pair.content.method, device)
 
     def __call__(self, photo: np.ndarray, modal: np.ndarray) -> WholePerson:

@@ -46,11 +46,11 @@ def train(
     """Train ``method.nets`` on ``data.train``; afterwards they hold the averaged weights.
 
     With ``data.workdir`` the state is kept there: a training that was killed goes on where it
-    stopped, with the batches and draws it would have had, and ends with the same weights. The last
-    state stays, so that nothing is lost before the weights are saved, and one that was to ``stop``
-    on the way can go on; clear it afterwards (``hdeocc.checkpoint.clear_states``). Beside it:
-    ``log.jsonl`` (every step), ``log/`` (TensorBoard), ``pictures/`` and ``pace.json`` (step time,
-    memory).
+    stopped, with the batches and draws it would have had, and ends with the same weights (to the
+    bit on a processor; a GPU adds some gradients in any order). The last state stays, so that
+    nothing is lost before the weights are saved, and one that was to ``stop`` on the way can go on;
+    clear it afterwards (``hdeocc.checkpoint.clear_states``). Beside it: ``log.jsonl`` (every step),
+    ``log/`` (TensorBoard), ``pictures/`` and ``pace.json`` (step time, memory).
 
     Several processes (see ``hdeocc.across``) share every batch; the first one writes.
 

@@ -48,7 +48,8 @@ WIDE = {"max_content_width": 100}
               "recipe [default: cores, at most 8].")  # fmt: skip
 @click.option("--devices", type=count, help="Devices of this machine [default: 1].")
 @click.option("--nodes", type=count, help="Machines [default: 1].")
-@click.option("--accelerator", default="auto", show_default=True, help="cpu, cuda or auto.")
+@click.option("--accelerator", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto",
+              show_default=True, help="What to train on.")  # fmt: skip
 def train(method: str, data: str, out: Path, **given: Any) -> None:
     """Train METHOD: two-stage (both stages), or any learned one, such as mask.pix2pix.
 
@@ -67,13 +68,16 @@ def train(method: str, data: str, out: Path, **given: Any) -> None:
       hdeocc train content.two-stage --data data/mine --upstream model/mask --out stage-2
       torchrun --nproc-per-node 8 -m hdeocc train two-stage --data data/mine --out model
     """
+    from hdeocc.across import check_share
     from hdeocc.fitted import make_fabric
     from hdeocc.training_data import open_source
     from hdeocc.training_run import Run
 
     upstream = _upstream(given["upstream"])
-    parts = _parts(method, [*upstream], given)
+    parts = _parts(method, upstream, given)
     devices, nodes = _devices(given["devices"], given["nodes"])
+    for part in parts:
+        check_share(part.budget.batch, devices * nodes)
     fabric = make_fabric(parts[0].budget, devices, nodes, given["accelerator"])
     fabric.launch()
     source = open_source(data, given["photos"], _workers(given["workers"], devices))
@@ -95,18 +99,20 @@ def _upstream(folders: tuple[Path, ...]) -> "dict[str, Fitted]":
     return {f"{one.method.track}.{one.name}": one for one in fitted}
 
 
-def _parts(method: str, fitted: list[str], given: dict[str, Any]) -> "list[Part]":
+def _parts(method: str, fitted: "dict[str, Fitted]", given: dict[str, Any]) -> "list[Part]":
     """What is trained, in order, with its options and budgets."""
     from hdeocc.training_plan import Part, keys_of, parse_options
 
-    keys = keys_of(method, fitted)
+    keys = keys_of(method, [*fitted])
     options = parse_options(given["options"], keys)
     parts = []
     for key in keys:
         track = key.partition(".")[0]
         parts.append(Part(key, options[track], _budget(given["preset"], track, given)))
-    for part in parts:
-        part.kind.settings(given["preset"], part.options)  # refused before anything is written
+    known = {key: one.method for key, one in fitted.items()}
+    for part in parts:  # each is made once, so that what cannot be is refused before all work
+        part.kind.check_upstream({key: known[key] for key in part.kind.upstream})
+        known[part.key] = part.kind.variant(given["preset"], part.options)
     return parts
 
 

@@ -24,6 +24,7 @@ from hdeocc.training_data import Source, credits_of
 from hdeocc.training_plan import Part, claim, settings_of
 from hdeocc.validation import measure
 from synth.atomic import write_text
+from synth.errors import InputError
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -55,15 +56,27 @@ class Run:
             InputError: the folder holds something else, or a model of other settings.
         """
         facts = self.source.facts
-        if fabric.is_global_zero:
-            claim(self.out, self._settings(facts))
-        fabric.barrier()
+        self._claim(facts, fabric)
         fitted = {part.track: self._fitted(part, fabric) for part in self.parts}
         model: dict[str, Any] = {}
         if fabric.is_global_zero:
             model = self._model(fitted, facts)
         fabric.barrier()
         return model
+
+    def _claim(self, facts: Mapping[str, Any], fabric: "Fabric") -> None:
+        """Make the folder ours; where that is refused all processes end, and the first says why."""
+        error: InputError | None = None
+        if fabric.is_global_zero:
+            try:
+                claim(self.out, self._settings(facts))
+            except InputError as refused:
+                error = refused
+        refused_there: bool = fabric.broadcast(error is not None)
+        if error is not None:
+            raise error
+        if refused_there:
+            raise click.exceptions.Exit(2)
 
     def _settings(self, facts: Mapping[str, Any]) -> dict[str, Any]:
         settings = settings_of(self.parts, self.preset, self.half, facts)
@@ -124,4 +137,5 @@ class Run:
             "weights": "float16" if self.half else "float32",
             "bytes": sum(path.stat().st_size for path in folder.glob("*.safetensors")),
             "weights_sha256": fitted.weights,
+            "trained_without": fitted.trained_without,
         }

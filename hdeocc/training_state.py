@@ -13,6 +13,7 @@ from torch import Tensor
 from hdeocc import checkpoint
 from hdeocc.learned import Adversarial, Learned
 from hdeocc.method import Budget
+from synth.errors import InputError
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -120,7 +121,7 @@ class State:
         """Keep it on disk, unless a step is under way: then an earlier one stays the newest."""
         if not self.whole or self.saved == self.step:
             return
-        tensors = {f"nets.{k}": v for k, v in self.nets.state_dict().items()}
+        tensors = {f"nets.{k}": v for k, v in _trained(self.nets.state_dict()).items()}
         tensors |= {f"ema.{k}": v for k, v in self.ema.items()}
         checkpoint.save_state(
             workdir, self.step, tensors, [o.state_dict() for o in self._optimisers()]
@@ -134,7 +135,10 @@ class State:
             return
         self.step, tensors, optimisers = found
         self.saved = self.step
-        self.nets.load_state_dict(_under("nets.", tensors))
+        before = _trained(_under("nets.", tensors))
+        if before.keys() != _trained(self.nets.state_dict()).keys():
+            raise InputError(f"{workdir}: its checkpoint is of other networks; remove the folder")
+        self.nets.load_state_dict(before, strict=False)
         for name, value in _under("ema.", tensors).items():
             self.ema[name].copy_(value)
         for optimiser, state in zip(self._optimisers(), optimisers, strict=True):
@@ -144,6 +148,11 @@ class State:
         """Leave the averaged weights in the networks."""
         self.nets.generator.load_state_dict(self.ema)
         self.nets.eval()
+
+
+def _trained(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Without the network that losses look through: it never changes, and may be missing."""
+    return {k: v for k, v in state.items() if not k.startswith("features.")}
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

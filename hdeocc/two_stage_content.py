@@ -24,7 +24,7 @@ from hdeocc.guided_recovery import GuidedRecovery, one_hot
 from hdeocc.learned import Adversarial, Learned, Terms
 from hdeocc.losses import ContentLossConfig, Features
 from hdeocc.mask_completion import MaskCompletion, MaskCompletionConfig
-from hdeocc.method import Budget, FitData, Preset, Track
+from hdeocc.method import Budget, FitData, Method, Preset, Track
 from hdeocc.two_stage_mask import MASK_PRESETS, TwoStageMask, vgg_features
 from synth.atomic import write_text
 from synth.errors import InputError
@@ -55,7 +55,8 @@ class ContentPreset:
 
 
 # Budgets of minutes or an hour are far below the paper's: there stage 2 starts from the colours
-# that the parsing suggests and its L1 looks at the hole. "full" is the paper's network and loss.
+# that the parsing suggests and its L1 looks at the hole. "full" is the paper's network and loss,
+# but for the gates that attention is added through, and AdamW's decay where the paper has Adam.
 _SHORT = ContentLossConfig(l1=4.0, l1_over="hole")
 
 CONTENT_PRESETS: dict[Preset, ContentPreset] = {
@@ -140,7 +141,7 @@ class ContentNets(Adversarial):
             out,
             target,
             batch.amodal,
-            hole=_of_all_processes(hole & ~batch.wrong),
+            hole=_of_all_processes(hole & _is_known(batch)),
             fake_logits=fake,
             config=self.loss,
         )
@@ -155,16 +156,14 @@ class ContentNets(Adversarial):
 
     @staticmethod
     def _target(batch: Batch, out: ContentOutput, hole: Tensor) -> Tensor:
-        """What to paint; what was painted, which teaches nothing, where nobody knows.
+        """What to paint in the hole; what was painted, which teaches nothing, where nobody knows.
 
-        That is the hole of a sample without clean picture, and what predicted masks wrongly take
+        That is the hole of a sample without clean picture, and what a predicted whole wrongly takes
         for the person: there the clean picture shows something else.
         """
-        known = batch.has_clean[:, None, None, None] & ~batch.wrong
-        inside = torch.where(
-            known, batch.clean, out.recon.detach().clamp(0, 1).to(batch.clean.dtype)
-        )
-        return torch.where(hole | batch.wrong, inside, batch.image)
+        painted = out.recon.detach().clamp(0, 1).to(batch.clean.dtype)
+        inside = torch.where(_is_known(batch), batch.clean, painted)
+        return torch.where(hole, inside, batch.image)
 
     def discriminator_step(self, batch: Batch, made: Terms) -> Terms:
         assert self.discriminator is not None
@@ -184,6 +183,11 @@ def _exchanged(masks: Tensor, which: Tensor, by: Tensor) -> Tensor:
     masks = masks.clone()
     masks[which] = by.to(masks.dtype)
     return masks
+
+
+def _is_known(batch: Batch) -> Tensor:
+    """Where the clean picture says what to paint, (B, 1, H, W) bool."""
+    return batch.has_clean[:, None, None, None] & ~batch.wrong
 
 
 def _of_all_processes(hole: Tensor) -> Tensor:
@@ -213,22 +217,31 @@ class TwoStageContent(Learned):
         self.sizes = sizes or CONTENT_PRESETS[preset]
         self.nets = ContentNets(self.sizes, stage_1 or MASK_PRESETS[preset].net)
 
-    @property
-    def net(self) -> GuidedRecovery:
-        """Both networks: frozen stage 1 for the parsing, and stage 2."""
-        return cast(GuidedRecovery, self.nets.generator)
-
-    def prepare(self, data: FitData, budget: Budget) -> None:
-        stage_1 = data.upstream[STAGE_1]
+    @classmethod
+    def check_upstream(cls, upstream: Mapping[str, Method]) -> None:
+        stage_1 = upstream[STAGE_1]
         assert isinstance(stage_1, TwoStageMask)
         if not stage_1.net.config.parsing:
             raise InputError(
                 "stage 2 is guided by the parsing of stage 1, which has none (net.parsing is "
                 "false); give one that has"
             )
+
+    @property
+    def net(self) -> GuidedRecovery:
+        """Both networks: frozen stage 1 for the parsing, and stage 2."""
+        return cast(GuidedRecovery, self.nets.generator)
+
+    def loss_networks(self) -> tuple[str, ...]:
+        return ("vgg16",) if self.sizes.vgg else ()
+
+    def prepare(self, data: FitData, budget: Budget) -> None:
+        self.check_upstream(data.upstream)
+        stage_1 = data.upstream[STAGE_1]
+        assert isinstance(stage_1, TwoStageMask)
         self._stand_on(stage_1.net.config)
         self.net.stage_1.load_state_dict(stage_1.net.state_dict())
-        if self.sizes.vgg:
+        if self.loss_networks():
             cast(ContentNets, self.nets).features = vgg_features()
 
     def _stand_on(self, stage_1: MaskCompletionConfig) -> None:

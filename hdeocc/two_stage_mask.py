@@ -41,7 +41,7 @@ class MaskPreset:
 # VGG would cost more than the rest of a small network's step. In the minutes of "quick" parsing is
 # learned too slowly with the paper's weight of 0.2; in the hour of "small" a greater one costs the
 # mask more than it gives (leaderboards/benchmarks/ablation-stage-1.toml). "full" is the paper's
-# network and loss.
+# network and loss, where these are known (METHODS 3; what we decided is marked there).
 MASK_PRESETS: dict[Preset, MaskPreset] = {
     "quick": MaskPreset(
         MaskCompletionConfig(width=1, templates=32, template_size=32),
@@ -138,6 +138,9 @@ class TwoStageMask(Learned):
         self.sizes = sizes or MASK_PRESETS[preset]
         self.nets = MaskNets(self.sizes)
 
+    def loss_networks(self) -> tuple[str, ...]:
+        return ("vgg16",) if self.sizes.loss.perceptual else ()
+
     def prepare(self, data: FitData, budget: Budget) -> None:
         config = self.sizes.net
         if config.templates:
@@ -153,7 +156,7 @@ class TwoStageMask(Learned):
                 tight=not config.aligned_templates,
             )
             self.net.set_templates(templates)
-        if self.sizes.loss.perceptual:
+        if self.loss_networks():
             cast(MaskNets, self.nets).features = vgg_features()
 
     @property

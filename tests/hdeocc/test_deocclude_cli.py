@@ -246,6 +246,7 @@ BAD: list[tuple[list[str], Callable[[], object], str]] = [
         "is or holds the current folder",
     ),
     (["photo.png", "--mask", "mask.png", "--device", "gpu"], lambda: None, "--device gpu: cannot"),
+    (["photo.png", "--mask", "mask.png", "--device", "meta"], lambda: None, "--device meta: can"),
     (["photo.png", "--mask", "mask.png", "--score", "2"], lambda: None, "'--score': 2.0 is not"),
     ([], lambda: None, "Missing argument 'PHOTO'"),
 ]

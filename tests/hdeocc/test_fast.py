@@ -145,6 +145,11 @@ def test_the_original_is_left_alone_and_the_copy_is_frozen(build: Callable[[], n
     assert not any(p.requires_grad for p in fast.parameters())
 
 
+def test_what_is_fast_already_stays_as_it_is() -> None:
+    fast = for_inference(stage_2())
+    assert for_inference(fast) is fast
+
+
 def test_every_norm_behind_a_convolution_is_gone() -> None:
     """In stage 1 those in front of one stay: they have nothing to be folded into."""
     one = for_inference(stage_1())

@@ -68,6 +68,19 @@ def test_weights_from_elsewhere_are_named_and_part_of_what_it_is(
     assert digest(fit(tmp_path / "other")) not in (before, digest(about))
 
 
+def test_what_was_trained_without_its_losses_is_another_method(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HDEOCC_CACHE", str(tmp_path / "no-weights"))
+    before = digest(fit(tmp_path / "asks-for-none"))
+    monkeypatch.setattr(Tiny, "loss_networks", lambda _: ("vgg16",))
+    assert digest(fit(tmp_path / "without")) != before
+    assert load_fitted(tmp_path / "without").trained_without == ("vgg16",)
+    monkeypatch.setattr(fitted, "available", lambda _: (True, "here"))
+    assert digest(fit(tmp_path / "with")) == before, "as it was before this was asked"
+    assert load_fitted(tmp_path / "with").trained_without == ()
+
+
 def test_weights_do_not_outlive_what_a_preset_meant(monkeypatch: pytest.MonkeyPatch) -> None:
     """A later version may give a preset other settings; what an earlier one trained is not its."""
 
@@ -149,6 +162,14 @@ def test_weights_of_another_width_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="not weights of TinyPainter at preset quick") as caught:
         load_fitted(folder)
     assert "\n" not in caught.value.message
+
+
+def test_options_that_are_none_are_refused(folder: Path) -> None:
+    path = folder / "fitted.json"
+    for options, words in (("wide", "options are no table"), ({"width": -1}, "has no options")):
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"options": options}))
+        with pytest.raises(InputError, match=words):
+            load_fitted(folder)
 
 
 def test_a_folder_without_a_method_is_refused(tmp_path: Path) -> None:

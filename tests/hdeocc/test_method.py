@@ -24,7 +24,7 @@ def test_every_registered_method_loads_and_keeps_the_contract() -> None:
 
 def test_an_unknown_method_gets_the_closest_names() -> None:
     with pytest.raises(InputError, match="did you mean two-stage") as caught:
-        method.create("mask", "twostage", "quick")
+        method.method_class("mask", "twostage")
     assert caught.value.exit_code == 2
     with pytest.raises(InputError, match="there are: .*identity"):
         method.check_names("mask", ["zzzzzz"], "my.toml")

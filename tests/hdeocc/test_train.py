@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 from hdeocc import checkpoint, train
@@ -90,6 +91,40 @@ def test_a_training_stopped_on_the_way_goes_on_as_if_it_had_not(
     assert_same_weights(some, fit(stop=20))
     assert_same_weights(unbroken[0], fit(workdir=tmp_path))
     assert read_log(tmp_path) == whole
+
+
+def test_what_losses_look_through_may_come_and_go_between_two_starts(tmp_path: Path) -> None:
+    """It is no part of what is trained, and its weights may be missing on another machine."""
+
+    class WithFeatures(Tiny):
+        def prepare(self, data: FitData, budget: Budget) -> None:
+            self.nets.features = nn.Conv2d(3, 3, 1)
+
+    def trained(kind: type[Tiny], workdir: Path | None, stop: int | None = None) -> Tiny:
+        method, samples = kind(), people()
+        budget = Budget(4 * 6, batch=4, lr=5e-3, precision="32-true", stop=stop)
+        method.fit(FitData(samples, samples[:2], workdir), budget, one_cpu())
+        return method
+
+    whole = trained(Tiny, None)
+    for place, kinds in {"gone": (WithFeatures, Tiny), "new": (Tiny, WithFeatures)}.items():
+        trained(kinds[0], tmp_path / place, stop=12)
+        again = trained(kinds[1], tmp_path / place)
+        for name, tensor in whole.nets.state_dict().items():
+            assert torch.equal(tensor, again.nets.state_dict()[name]), (place, name)
+
+
+def test_a_checkpoint_of_other_networks_is_refused(tmp_path: Path) -> None:
+    fit(workdir=tmp_path, stop=8)
+
+    class Other(Tiny):
+        def __init__(self) -> None:
+            super().__init__()
+            self.nets.discriminator = None
+
+    samples = people()
+    with pytest.raises(InputError, match="checkpoint is of other networks; remove the folder"):
+        Other().fit(FitData(samples, samples[:2], tmp_path), Budget(48, 4), one_cpu())
 
 
 def test_a_budget_is_described_as_it_was_before_it_could_stop() -> None:

@@ -20,11 +20,12 @@ from hdeocc.cli import main
 from hdeocc.fitted import load_fitted
 from hdeocc.training_log import read_log
 from hdeocc.validation import measure
+from synth.errors import InputError
 from synth.live import Live
 from synth.plan import open_plan
 from synth.recipe import load_recipe
 from synth.store import Dataset
-from tests.hdeocc.tiny import Tiny, registry
+from tests.hdeocc.tiny import Tiny, TinyPainter, registry
 from tests.synth.tiny import RECIPE, write_tiny
 
 
@@ -157,6 +158,9 @@ def test_a_folder_of_something_else_is_left_alone(photos: Path, tmp_path: Path) 
         ("tiny", ["--set", "channels=2"], "--set channels=2: give mask.OPTION=VALUE or content."),
         ("tiny", ["--set", "content.chanels=2"], "no option 'chanels'; did you mean channels"),
         ("tiny", ["--set", "content.channels=many"], "give a whole number"),
+        ("tiny", ["--set", "content.channels=-1"], "cannot be made with channels = -1 ("),
+        ("tiny", ["--set", "content.channels=0"], "has layers of no size with channels = 0"),
+        ("tiny", ["--devices", "3"], "a batch of 4 cannot be shared by 3 processes"),
         ("content.tiny", ["--upstream", "nowhere"], "nowhere: holds no fitted method"),
     ],
 )
@@ -165,6 +169,36 @@ def test_a_mistake_is_one_line_and_nothing_is_written(
 ) -> None:
     assert words in refused(photos, tmp_path / "m", *more, method=method)
     assert not (tmp_path / "m").exists()
+
+
+def test_what_cannot_be_built_on_is_refused_before_it_is_trained(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(upstream: dict[str, Any]) -> None:
+        assert upstream["mask.tiny"].title == "tiny"
+        raise InputError("its masks are all too small")
+
+    monkeypatch.setattr(TinyPainter, "check_upstream", refuse)
+    assert "its masks are all too small" in refused(photos, tmp_path / "m")
+    assert not (tmp_path / "m").exists()
+
+
+def test_an_accelerator_that_is_not_there_is_one_line(photos: Path, tmp_path: Path) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("there is one")
+    line = refused(photos, tmp_path / "m", "--accelerator", "cuda")
+    assert "no training on 1 x cuda here (" in line and "give another --accelerator" in line
+    assert not (tmp_path / "m").exists()
+
+
+def test_a_card_says_which_losses_were_left_out(
+    model: tuple[Path, str], photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "Trained without" not in (model[0] / "README.md").read_text()
+    monkeypatch.setattr(Tiny, "loss_networks", lambda _: ("vgg16",))
+    assert run(photos, tmp_path / "m", method="mask.tiny").exit_code == 0
+    card = (tmp_path / "m" / "README.md").read_text()
+    assert "Trained without the losses that look through vgg16: not installed." in card
 
 
 def test_data_that_is_nothing_is_refused(tmp_path: Path) -> None:
@@ -268,3 +302,10 @@ def test_two_devices_train_one_model(photos: Path, tmp_path: Path) -> None:
     assert steps == list(range(1, 7))
     line = refused(photos, out, "--batch", "3", method="mask.tiny")
     assert "mask.batch 4 and not 3" in line
+    (tmp_path / "others").mkdir()
+    (tmp_path / "others" / "mine.txt").write_text("mine")
+    given = arguments(photos, tmp_path / "others", "--devices", "2", method="mask.tiny")
+    command = [sys.executable, "-m", "tests.hdeocc.tiny_cli", *given]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2 and done.stderr.count("holds something else") == 1
+    assert "Traceback" not in done.stderr

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar, cast
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import pytest
@@ -214,8 +214,37 @@ def test_no_gradient_comes_from_where_masks_are_wrong() -> None:
     terms = losses.content_losses(out, target, seen.amodal, hole=hole, config=l1_only)
     terms["l1"].backward()
     assert recon.grad is not None
-    silent = seen.wrong.expand_as(recon)
-    assert not recon.grad[silent].any() and recon.grad[~silent].abs().mean() > 0
+    silent = (seen.wrong & hole).expand_as(recon)
+    assert silent.any() and not recon.grad[silent].any() and recon.grad[~silent].abs().mean() > 0
+
+
+def test_outside_the_hole_the_target_is_the_photo() -> None:
+    """Where an initial mask spills over too, else the judge would see what is real as painted."""
+    nets, batch = predicted(1.0)
+    seen = nets.with_masks(batch)
+    hole = ((seen.amodal >= 0.5) & (seen.modal < 0.5)).expand_as(batch.image)
+    assert bool((seen.wrong & ~hole).any()), "nothing spills over here"
+    recon = torch.rand(batch.clean.shape)
+    target = nets._target(seen, ContentOutput(recon, recon), hole[:, :1])
+    assert torch.equal(target[~hole], batch.image[~hole])
+    right = hole & ~seen.wrong
+    assert torch.equal(target[right], batch.clean[right])
+
+
+def test_the_hole_is_counted_where_the_truth_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    nets, batch = predicted(0.0)
+    counted: list[torch.Tensor] = []
+    plain = losses.content_losses
+
+    def noting(*given: Any, **named: Any) -> dict[str, torch.Tensor]:
+        counted.append(named["hole"])
+        return plain(*given, **named)
+
+    monkeypatch.setattr(losses, "content_losses", noting)
+    some = batch.has_clean.clone()
+    some[0] = False
+    nets.train().generator_step(batch.replace(has_clean=some))
+    assert not counted[0][0].any() and counted[0][1:].flatten(1).any(dim=1).all()
 
 
 def test_training_on_predicted_masks_goes_through() -> None:

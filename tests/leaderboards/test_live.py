@@ -9,7 +9,7 @@ import torch
 import hdeocc.train
 from hdeocc.fitted import make_fabric
 from hdeocc.folders import read_json
-from hdeocc.method import Budget, FitData, create
+from hdeocc.method import Budget, FitData, method_class
 from leaderboards.benchmark import Benchmark, parse_benchmark
 from leaderboards.make_rows import training_samples
 from leaderboards.run import run_benchmark
@@ -95,7 +95,7 @@ def test_a_killed_live_training_ends_with_the_same_weights(
 
     def trained(workdir: Path) -> dict[str, torch.Tensor]:
         torch.manual_seed(0)  # of the weights it starts from
-        method: Any = create("mask", "pix2pix", "quick")
+        method: Any = method_class("mask", "pix2pix")("quick")
         method.fit(FitData(Live(plan), Live(plan, "val"), workdir), budget, make_fabric(budget))
         return dict(method.nets.generator.state_dict())
 
