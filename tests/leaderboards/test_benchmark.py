@@ -37,8 +37,9 @@ def test_the_promised_benchmarks_are_bundled() -> None:
     assert bundled_speed() == ["paper-speed"]
 
 
-def test_every_row_there_is_stands_in_photos_64() -> None:
-    rows = load_benchmark("photos-64").tracks
+@pytest.mark.parametrize("name", ["photos-64", "photos-full"])
+def test_every_row_there_is_is_compared(name: str) -> None:
+    rows = load_benchmark(name).tracks
     for track, listed in (("mask", rows.mask), ("content", rows.content)):
         ours = [name for name, one in entries(track).items() if _is_ours(one)]
         assert {name.split(".", 1)[1] for name in ours} <= set(listed), track
