@@ -78,9 +78,6 @@ def printed_elsewhere(tables: Sequence[Table]) -> str:
 def _section(table: Table, intervals: bool) -> str:
     title = f"## {TRACK_TITLES[table.track]}"
     parts = [title, about(table, intervals), plain_table(table, intervals)]
-    numbered = _footnotes(table)
-    notes = [f"<sup>{i}</sup> {reason}." for reason, i in numbered.items()]
-    parts += ["<br>\n".join(notes)] if notes else []
     said = (timed_on(table), escaped(nobody_found(table)), floor_text(table))
     parts += [text for text in said if text]
     spec = table.spec(table.headline)
@@ -141,11 +138,14 @@ def _total(spec: MetricSpec, total: Total) -> str:
 
 
 def plain_table(table: Table, intervals: bool = False, times: bool = True) -> str:
-    """The table alone as Markdown; ``times``: with the milliseconds, which come last."""
+    """The table as Markdown, below it why cells are empty; ``times``: with the milliseconds."""
     heads = ["#", "method", *map(_head, table.shown), "consumes", "params", "MACs", "ms"]
     rows = [_cells(table, row, intervals) for row in table.rows]
     kept = len(heads) - (not times)
-    return aligned(heads[:kept], [row[:kept] for row in rows], {1, len(heads) - 4})
+    text = aligned(heads[:kept], [row[:kept] for row in rows], {1, len(heads) - 4})
+    marks = {f"<sup>{i}</sup>": reason for reason, i in _footnotes(table).items()}
+    notes = [f"{mark} {reason}." for mark, reason in marks.items() if mark in text]
+    return "\n\n".join([text, "<br>\n".join(notes)]) if notes else text
 
 
 def terminal_table(table: Table) -> str:

@@ -34,6 +34,14 @@ def test_folders_of_records_and_of_runs_make_one_table(tmp_path: Path) -> None:
     assert " ms |" not in call(here, "--no-times").output
 
 
+def test_an_empty_cell_says_why_below_the_table(tmp_path: Path) -> None:
+    untimed = record("a", SCORES).model_copy(update={"milliseconds": None})
+    here = keep(tmp_path / "here", untimed, record("b", SCORES))
+    text = call(here).output
+    assert text.count("– <sup>1</sup>") == 1 and text.count("\n<sup>1</sup> ") == 1
+    assert "<sup>" not in call(here, "--no-times").output
+
+
 def test_the_same_result_twice_is_refused(tmp_path: Path) -> None:
     one, two = (keep(tmp_path / name, record("a", SCORES)) for name in ("one", "two"))
     done = call(one, two)
