@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from synth.errors import InputError
+from synth.errors import ChangedError, InputError
 from synth.parsing import label
 from synth.source_specs import AhpPeople, FolderOccluders, FolderPeople
 from synth.sources import folder
@@ -120,7 +120,7 @@ def test_missing_folders_and_no_usable_pair_are_errors(tmp_path: Path, root: Pat
 def test_a_file_that_changes_after_the_check_is_named(root: Path) -> None:
     source = people(root)
     save(root / "masks" / "good.png", np.zeros((60, 40), np.uint8))
-    with pytest.raises(InputError, match=r"good\.png.*changed"):
+    with pytest.raises(ChangedError, match=r"good\.png.*changed"):
         source.load("good", 32, np.random.default_rng(0))
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from synth import source_specs as specs
-from synth.errors import InputError
+from synth.errors import ChangedError, InputError
 from synth.parsing import label
 from synth.sources.label_sets import ATR, LIP, PASCAL_PARTS
 from synth.sources.labelled import LabelledPeople
@@ -214,5 +214,5 @@ def test_a_map_that_changes_after_the_check_is_named(tmp_path: Path) -> None:
     add(tmp_path, "lip", "a")
     source = people(tmp_path, "lip")
     save(tmp_path / "train_segmentations" / "a.png", np.zeros((120, 80), np.uint8))
-    with pytest.raises(InputError, match=r"a\.png: changed"):
+    with pytest.raises(ChangedError, match=r"a\.png: changed"):
         source.load("a", 32, np.random.default_rng(0))

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from synth import source_specs as specs
-from synth.errors import InputError
+from synth.errors import ChangedError, InputError
 from synth.people.backgrounds import draw_background
 from synth.sources.crop import person_square
 from synth.sources.cutouts import shrunk
@@ -171,7 +171,7 @@ def test_a_cut_out_that_changes_after_the_check_is_named(tmp_path: Path) -> None
     save(tmp_path / "cutouts" / "a.png", cut_out())
     source = people(tmp_path)
     save(tmp_path / "cutouts" / "a.png", cut_out() * np.uint8([1, 1, 1, 0]))
-    with pytest.raises(InputError, match=r"a\.png: changed"):
+    with pytest.raises(ChangedError, match=r"a\.png: changed"):
         source.load("a", 32, np.random.default_rng(0))
 
 
