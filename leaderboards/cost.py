@@ -15,9 +15,18 @@ if TYPE_CHECKING:
 
 def count_macs(method: "Method", batch: "Batch") -> int | None:
     """Multiply-adds of one ``predict`` on ``batch``; None for methods without a network."""
-    if method.networks() is None:
+    networks = method.networks()
+    if networks is None:
         return None
-    return macs_of(lambda: method.predict(batch))
+    # Torch's counter asks weights that are handed to a layer for their gradient, which a
+    # prediction has none of.
+    asked = [weight for weight in networks.parameters() if weight.requires_grad]
+    networks.requires_grad_(False)
+    try:
+        return macs_of(lambda: method.predict(batch))
+    finally:
+        for weight in asked:
+            weight.requires_grad_(True)
 
 
 def macs_together(parts: "Iterable[tuple[int | None, int | None]]") -> int | None:

@@ -32,6 +32,7 @@ from hdeocc.fast import for_inference
 from hdeocc.learned import Adversarial, Learned
 from hdeocc.method import Budget, FitData, Method
 from hdeocc.precision import Precision
+from leaderboards.cost import count_macs
 from synth.live import Live
 from synth.plan import open_plan
 from synth.recipe import load_recipe
@@ -120,6 +121,16 @@ class MethodConformance:
         before = {name: tensor.clone() for name, tensor in batch.fields.items()}
         predict(fitted, batch)
         assert all(torch.equal(batch.fields[name], tensor) for name, tensor in before.items())
+
+    def test_its_cost_can_be_counted(self, fitted: Method, batch: Batch) -> None:
+        one, networks = part(batch, 0, 1).only(fitted.consumes), fitted.networks()
+        if networks is None:
+            assert count_macs(fitted, one) is None
+            return
+        asked = [weight.requires_grad for weight in networks.parameters()]
+        counted = count_macs(fitted, one)
+        assert counted is not None and counted > 0
+        assert [weight.requires_grad for weight in networks.parameters()] == asked
 
     def test_saved_and_loaded_it_predicts_the_same(
         self, fitted: Method, batch: Batch, tmp_path: Path
