@@ -13,7 +13,8 @@ from hdeocc import train
 from hdeocc.folders import file_digests
 from hdeocc.training_log import read_log
 from hdeocc.training_state import State
-from leaderboards.benchmark import Benchmark, TrackBudget, parse_benchmark
+from leaderboards.benchmark import Benchmark, parse_benchmark
+from leaderboards.budgets import TrackBudget
 from leaderboards.fit import Fitter
 from leaderboards.folder import Folder
 from leaderboards.rates import choose, read_choice
