@@ -8,7 +8,7 @@ import numpy as np
 from leaderboards import stats
 from leaderboards.records import Total
 from leaderboards.rows import POOLED, Chosen, Row, Samples, averaged, pooled_interval
-from leaderboards.stats import Floats, Interval
+from leaderboards.stats import Interval, Scores
 from metrics import protocol
 from metrics.protocol import MetricSpec
 
@@ -37,22 +37,22 @@ def binned(samples: Samples, row: Row, spec: MetricSpec) -> list[BinValue]:
     if spec.name == POOLED:
         found = [_pooled_bin(samples, row, place, here) for place, here in chosen]
     else:
-        scores = samples.scores(row, spec.name)
+        scores = samples.by_seed(row, spec.name)
         found = [_mean_bin(samples, scores, place, here) for place, here in chosen]
     return [value for value in found if not math.isnan(value.value)]
 
 
-def _mean_bin(samples: Samples, scores: Floats, place: int, chosen: Chosen) -> BinValue:
-    inside = np.where(chosen, scores, np.nan)
-    counted = inside[~np.isnan(inside)]
+def _mean_bin(samples: Samples, scores: Scores, place: int, chosen: Chosen) -> BinValue:
+    inside = scores.only(chosen)
+    counted = inside.averaged[inside.counted]
     value = math.fsum(counted) / len(counted) if len(counted) else math.nan
     between = stats.mean_interval(samples.draws, samples.persons, inside)
     return BinValue(*_edges(place), value, len(counted), between)
 
 
 def _pooled_bin(samples: Samples, row: Row, place: int, chosen: Chosen) -> BinValue:
-    sums = [[part.sum() for part in samples.pooled(record, chosen)] for record in row.records]
-    values = [top / bottom if bottom else math.nan for top, bottom in sums]
+    sums = [part.values.sum(axis=1).tolist() for part in samples.pooled(row, chosen)]
+    values = [top / bottom if bottom else math.nan for top, bottom in zip(*sums, strict=True)]
     between = pooled_interval(row, samples, chosen)
     return BinValue(*_edges(place), float(np.mean(values)), int(chosen.sum()), between)
 

@@ -73,6 +73,18 @@ def people(n: int) -> str:
     return "1 person" if n == 1 else f"{n} people"
 
 
+def drawn(table: "Table", who: str = "people") -> str:
+    """What the intervals of a table are over: its people, and seeds where a row has several."""
+    return f"{who} and seeds" if any(len(row.seeds) > 1 for row in table.rows) else who
+
+
+def of_one_training(table: "Table") -> str:
+    """What no interval knows, where a row was trained once; "" where none was."""
+    if not any(row.record.learned and len(row.seeds) == 1 for row in table.rows):
+        return ""
+    return "What another training of a row with one seed would give is in no interval and no rank."
+
+
 def footnotes(
     table: "Table", specs: Sequence[MetricSpec] | None = None, *, cost: bool = False
 ) -> dict[str, int]:

@@ -11,9 +11,11 @@ from leaderboards.formats import (
     ONE_PERSON,
     costs,
     devices,
+    drawn,
     ends,
     footnotes,
     nobody_found,
+    of_one_training,
     people,
 )
 from leaderboards.published import REST, UNKNOWN, WORDS, Figure, beside, wrong_sums
@@ -117,10 +119,12 @@ def _printed(figures: Sequence[Figure]) -> str:
 
 def _caption(table: Table, intervals: bool) -> str:
     record = table.first
-    small = " Small: 95\\,\\% intervals over people." if intervals else ""
+    small = f" Small: 95\\,\\% intervals over {drawn(table)}." if intervals else ""
     small = f" {ONE_PERSON}" if table.people == 1 else small
     spread = any(len(row.records) > 1 for row in table.rows)
     seeds = " $\\pm$: standard deviation over seeds." if spread else ""
+    once = of_one_training(table)
+    seeds += f" {once}" if once and table.people > 1 else ""
     return (
         f"{TRACK_TITLES[table.track]} on {escaped(record.data.title)} ({record.n_expected} "
         f"samples of {people(table.people)}), protocol {escaped(str(record.protocol))}. Best in "

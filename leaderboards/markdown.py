@@ -9,10 +9,12 @@ from leaderboards.formats import (
     arrow,
     costs,
     devices,
+    drawn,
     ends,
     footnotes,
     nobody_found,
     number,
+    of_one_training,
     people,
 )
 from leaderboards.order import TITLE as ORDER_TITLE
@@ -101,14 +103,15 @@ def about(table: Table, intervals: bool = True) -> str:
     record = table.first
     who = {s.person for row in table.rows for one in row.records for s in one.samples}
     seeds = max(len(row.records) for row in table.rows)
-    small = " Small: 95 % interval over people." if intervals else ""
+    small = f" Small: 95 % interval over {drawn(table)}." if intervals else ""
+    once = f" {of_one_training(table)}" if of_one_training(table) else ""
     if len(who) == 1:
-        small = f" {ONE_PERSON}"
+        small, once = f" {ONE_PERSON}", ""
     spread = " ±: standard deviation over seeds." if seeds > 1 else ""
     return (
         f"{escaped(record.data.title)}: {record.n_expected} test samples of {people(len(who))} "
         f"(test split `{record.data.test_fingerprint[:12]}`), protocol {record.protocol}."
-        f"{small}{spread}"
+        f"{small}{spread}{once}"
     )
 
 

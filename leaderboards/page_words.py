@@ -53,9 +53,11 @@ METRIC_WORDS = {
 }
 COLUMN_WORDS = {
     "rank": "1 + the number of shown rows that are better beyond chance (paired bootstrap over "
-    "people, 95 %). Rows that cannot be told apart do not outrank each other, so a number may be "
-    "shared. Ranks are made over all samples. Rows that are pre-trained elsewhere are ranked among "
-    "themselves, and so are rows that are told a truth which the others have to find.",
+    "people, and over seeds where a row has several, 95 %). Rows that cannot be told apart do not "
+    "outrank each other, so a number may be shared. Ranks are made over all samples. Rows that are "
+    "pre-trained elsewhere are ranked among themselves, and so are rows that are told a truth "
+    "which the others have to find. What another training of a row with one seed would give is in "
+    "no rank.",
     "consumes": "The inputs that a method reads when it predicts. A row that is given the true "
     "occluder or parsing is not comparable with one that is not.",
     "parameters": "Parameters that take part in a prediction.",

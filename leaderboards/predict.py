@@ -8,9 +8,10 @@ method sees only the inputs that it declares to consume. What is interrupted goe
 import json
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -50,6 +51,7 @@ class Predictions:
         key: digest of everything the pictures depend on.
         milliseconds: median of one sample at batch 1; None where nobody measured.
         macs: multiply-adds of one prediction; None where they are not known.
+        weights: SHA-256 by name of the weights that made them.
     """
 
     folder: Path
@@ -57,6 +59,7 @@ class Predictions:
     milliseconds: float | None
     device: str
     macs: int | None = None
+    weights: Mapping[str, str] = field(default_factory=dict)
 
     def picture(self, sample: Sample, channels: int) -> Picture | None:
         """The stored picture of a sample, 1 or 3 channels; None where it is missing."""
@@ -68,9 +71,17 @@ class Predictions:
         return read_png(self.folder / PARSING / f"{sample.sample_id}.png", sample.amodal.shape)
 
 
-def stored(folder: Path, key: str, ids: Sequence[str]) -> Predictions | None:
-    """The predictions of a folder, if they are all there and those that ``key`` stands for."""
+def stored(
+    folder: Path, key: str, ids: Sequence[str], made_by: Mapping[str, object] = MappingProxyType({})
+) -> Predictions | None:
+    """The predictions of a folder, if they are all there and those that ``key`` stands for.
+
+    ``made_by``: facts of `predictions.json` that must be these, where it tells of them. A key knows
+    the recipe of weights alone, and training again may lead to others.
+    """
     about = read_json(folder / ABOUT) if (folder / ABOUT).is_file() else {}
+    if any(about.get(name, wanted) != wanted for name, wanted in made_by.items()):
+        return None
     if about.get("key") != key or any(not (folder / f"{i}.png").is_file() for i in ids):
         return None
     milliseconds, device, macs = (about.get(name) for name in ("milliseconds", "device", "macs"))
@@ -78,7 +89,9 @@ def stored(folder: Path, key: str, ids: Sequence[str]) -> Predictions | None:
         return None
     if not isinstance(macs, int | None) or not {"macs", "milliseconds"} <= about.keys():
         return None
-    return Predictions(folder, key, milliseconds, device, macs)
+    weights = about.get("weights_sha256")
+    known = weights if isinstance(weights, dict) else {}
+    return Predictions(folder, key, milliseconds, device, macs, known)
 
 
 def masks_of(folder: Folder, method: str, seed: int) -> Path:
@@ -132,7 +145,7 @@ def predict_content(
     def draw(sample: Sample, output: np.ndarray) -> Picture:
         return _recovered(sample, output, masks)
 
-    job = _Job(track, fitted, split, batches, draw, timed)
+    job = _Job(track, fitted, split, batches, draw, timed, masks)
     return job.done(folder, key, again)
 
 
@@ -143,6 +156,7 @@ class _Job:
     Attributes:
         batches: samples as the method gets them.
         draw: a sample and its (C, H, W) prediction -> the picture that is stored.
+        masks: those that the full track fills.
     """
 
     track: str
@@ -151,15 +165,22 @@ class _Job:
     batches: Batches
     draw: Draw
     timed: bool
+    masks: Predictions | None = None
+
+    @property
+    def made_by(self) -> dict[str, object]:
+        """The weights that make the pictures."""
+        mine: dict[str, object] = {"weights_sha256": self.fitted.weights}
+        return mine if self.masks is None else mine | {"masks_sha256": dict(self.masks.weights)}
 
     def done(self, folder: Path, key: str, again: bool) -> Predictions:
         """The predictions, those that are there already or made now."""
-        found = None if again else stored(folder, key, self.split.ids)
+        found = None if again else stored(folder, key, self.split.ids, self.made_by)
         if found is not None:
             return found
-        with resumed_folder(folder, key, again) as unfinished:
+        with resumed_folder(folder, digest([key, self.made_by]), again) as unfinished:
             self._pictures(unfinished)
-            about = {"key": key} | self._facts()
+            about = {"key": key} | self._facts() | self.made_by
             write_text(unfinished / ABOUT, json.dumps(about, indent=1) + "\n")
         made = stored(folder, key, self.split.ids)
         assert made is not None, "predictions that were just written cannot be read"
@@ -217,7 +238,6 @@ class _Job:
             "learned": method.learned,
             "pretrained": method.pretrained,
             "parameters": method.parameters_used(),
-            "weights_sha256": fitted.weights,
             "split": getattr(self.split, "name", "test"),
             "fingerprint": self.split.fingerprint,
             "samples": len(self.split),

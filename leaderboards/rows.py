@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from leaderboards import stats
 from leaderboards.records import Record, Total
-from leaderboards.stats import Floats, Interval, Resampling
+from leaderboards.stats import Floats, Interval, Resampling, Scores
 from metrics.protocol import MetricSpec
 from synth.errors import InputError
 
@@ -62,12 +62,11 @@ class Row:
     def apart(self) -> str:
         """Why it is ranked among its like only; "" for a row of the comparison itself.
 
-        "pre-trained": it learned from other data than the benchmark's. "told": it reads a truth
-        that its track does not give.
+        "pre-trained": it learned from other data than the benchmark's. "told: ...": it reads truths
+        that its track does not give. Rows are alike that are told the same.
         """
-        if self.record.pretrained is not None:
-            return "pre-trained"
-        return "told" if self.told else ""
+        why = [] if self.record.pretrained is None else ["pre-trained"]
+        return "; ".join([*why, *([f"told: {', '.join(self.told)}"] if self.told else [])])
 
     @property
     def told(self) -> tuple[str, ...]:
@@ -159,7 +158,8 @@ def _used(settings: Any) -> Any:
 
 def _identity(record: Record) -> tuple[str, ...]:
     """What seeds of one method share; two benchmarks may train one method differently."""
-    made = json.dumps([_used(record.budget), record.options], sort_keys=True)
+    reads = [sorted(record.consumes), record.pretrained]
+    made = json.dumps([_used(record.budget), record.options, reads], sort_keys=True)
     data = record.data.fingerprint
     return record.benchmark, record.method, record.preset, data, made
 
@@ -181,7 +181,12 @@ class Samples:
 
     def scores(self, row: Row, metric: str) -> Floats:
         """(N,) one number a sample, averaged over the seeds; nan where it is not counted."""
-        return np.mean([self.of_record(record, metric) for record in row.records], axis=0)
+        return self.by_seed(row, metric).averaged
+
+    def by_seed(self, row: Row, metric: str) -> Scores:
+        """One number a sample and seed; nan where a sample is not counted."""
+        values = np.stack([self.of_record(record, metric) for record in row.records])
+        return Scores(values, row.seeds)
 
     def of_record(self, record: Record, name: str) -> Floats:
         """(N,) scores (or counts of pixels) of one record."""
@@ -189,10 +194,11 @@ class Samples:
         values = [known.get(one) for one in self.ids]
         return np.array([math.nan if v is None else v for v in values], np.float64)
 
-    def pooled(self, record: Record, chosen: Chosen) -> tuple[Floats, Floats]:
-        """(N,) pixels of intersection and union; 0 where not ``chosen``."""
-        tops, bottoms = self.of_record(record, "intersection"), self.of_record(record, "union")
-        return np.nan_to_num(tops) * chosen, np.nan_to_num(bottoms) * chosen
+    def pooled(self, row: Row, chosen: Chosen) -> tuple[Scores, Scores]:
+        """Pixels of intersection and union; 0 where not ``chosen``."""
+        parts = [self.by_seed(row, name) for name in ("intersection", "union")]
+        tops, bottoms = (Scores(np.nan_to_num(p.values) * chosen, p.seeds) for p in parts)
+        return tops, bottoms
 
 
 def samples_of(rows: Sequence[Row]) -> Samples:
@@ -210,8 +216,7 @@ def interval(row: Row, spec: MetricSpec, samples: Samples) -> Interval | None:
     if math.isnan(row.value(spec.name)):
         return None
     if spec.per_sample:
-        scores = samples.scores(row, spec.name)
-        return stats.mean_interval(samples.draws, samples.persons, scores)
+        return stats.mean_interval(samples.draws, samples.persons, samples.by_seed(row, spec.name))
     if spec.name == POOLED:
         return pooled_interval(row, samples, np.ones(len(samples.ids), np.bool_))
     return averaged([record.totals.get(spec.name) for record in row.records])
@@ -222,11 +227,10 @@ def pooled_interval(row: Row, samples: Samples, chosen: Chosen) -> Interval | No
 
     None where the samples are of fewer than two people.
     """
-    sums = [samples.pooled(record, chosen) for record in row.records]
-    if not all(stats.several(samples.persons, bottoms > 0) for _, bottoms in sums):
+    tops, bottoms = samples.pooled(row, chosen)
+    if not stats.several(samples.persons, np.all(bottoms.values > 0, axis=0)):
         return None
-    drawn = [samples.draws.ratios(samples.persons, *one) for one in sums]
-    return stats.percentiles(np.mean(drawn, axis=0))
+    return stats.percentiles(samples.draws.ratios(samples.persons, tops, bottoms))
 
 
 def averaged(totals: Sequence[Total | None]) -> Interval | None:

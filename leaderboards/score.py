@@ -139,6 +139,7 @@ class Scorer:
             return None
         # The same model may have been chosen anew, among other rates than the record tells of.
         same = record.score_key == self.key(row, rules) and record.rates == _rates(row)
+        same = same and record.weights_sha256 == _weights(row)
         return record if same and record.complete else None
 
     def record(self, row: Row, rules: RulesName = "strict") -> Record:

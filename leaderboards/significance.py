@@ -1,23 +1,18 @@
 """Which differences between methods are more than chance: every pair of a table's rows.
 
-A pair is compared on the same samples, each averaged over the seeds first, by the bootstrap over
-people of `leaderboards.stats`. With many pairs some come out by chance, so every p stands beside
-its value after Holm's correction over all pairs of the matrix. A bootstrap knows no p below 2 over
-its resamples, which of many pairs would leave none after the correction, so p is made of more of
-them than the intervals. Two rows that share samples of
-fewer than two people are no pair: nothing is known of chance there.
+A pair is compared on the same samples by the bootstrap over people and seeds of
+`leaderboards.stats`. With many pairs some come out by chance, so every p stands beside its value
+after Holm's correction over all pairs of the matrix. Two rows that share samples of fewer than two
+people are no pair: nothing is known of chance there.
 """
 
 import csv
 import io
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-import numpy as np
-
-from leaderboards import stats
-from leaderboards.formats import EMPTY, arrow, people
+from leaderboards.formats import EMPTY, arrow, drawn, of_one_training, people
 from leaderboards.markdown import aligned
 from leaderboards.rows import Row
 from leaderboards.stats import LEVEL, Difference
@@ -25,8 +20,6 @@ from leaderboards.tables import Table, compare
 from metrics.protocol import MetricSpec
 from synth.errors import InputError
 from synth.settings import hint
-
-RESAMPLES = 20_000
 
 
 @dataclass(frozen=True)
@@ -62,14 +55,11 @@ def significance(table: Table, metric: str | None = None) -> Matrix:
     """
     spec = _spec(table, table.headline if metric is None else metric)
     rows = tuple(row for row in table.rows if not math.isnan(row.value(spec.name)))
-    draws = stats.resampling(table.samples.persons, np.random.default_rng(0), RESAMPLES)
-    finer = replace(table.samples, draws=draws)
     compared = [
-        (first, second, replace(found, p=more.p))
+        (first, second, found)
         for i, first in enumerate(rows)
         for second in rows[i + 1 :]
         if (found := compare(first, second, spec, table.samples)) is not None
-        and (more := compare(first, second, spec, finer)) is not None
     ]
     corrected = holm([found.p for *_, found in compared])
     pairs = tuple(Pair(*one, p) for one, p in zip(compared, corrected, strict=True))
@@ -125,12 +115,13 @@ def to_markdown(matrix: Matrix) -> str:
     heads = ["", *(f"{i}." for i in range(1, len(labels) + 1))]
     table = aligned(heads, lines, {0}) if lines else ""
     spec = matrix.spec
+    once = of_one_training(matrix.table)
     about = (
         f"{spec.title} {arrow(spec)} of the row minus that of the column, on the same samples, "
-        f"with its {LEVEL:.0%} interval over {people(matrix.table.people)}; bold where the "
-        f"interval excludes zero, with a star where that also holds for all {len(matrix.pairs)} "
-        f"pairs together (p < {1 - LEVEL:.2f} after Holm's correction). Of several seeds every "
-        "sample is averaged first."
+        f"with its {LEVEL:.0%} interval over "
+        f"{drawn(matrix.table, people(matrix.table.people))}; bold where the interval excludes "
+        f"zero, with a star where that also holds for all {len(matrix.pairs)} pairs "
+        f"together (p < {1 - LEVEL:.2f} after Holm's correction).{f' {once}' if once else ''}"
     )
     wanted = len(matrix.rows) * (len(matrix.rows) - 1) // 2
     if len(matrix.pairs) < wanted:

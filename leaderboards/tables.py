@@ -82,7 +82,7 @@ class Table:
             more += [record.method, *([record.benchmark] if names[record.method] > 1 else [])]
         if record.pretrained is not None:
             more.append(f"pre-trained on {record.pretrained}")
-        elif told := Row((record,)).told:
+        if told := Row((record,)).told:
             more.append(f"told: {', '.join(told)}")
         return record.title + (f" ({', '.join(more)})" if more else "")
 
@@ -207,6 +207,6 @@ def beats(first: Row, second: Row, spec: MetricSpec, samples: Samples) -> bool:
 
 
 def compare(first: Row, second: Row, spec: MetricSpec, samples: Samples) -> stats.Difference | None:
-    """The paired difference of two rows in a per-sample metric, seeds averaged by sample first."""
-    scores = [samples.scores(row, spec.name) for row in (first, second)]
+    """The paired difference of two rows in a per-sample metric, over people and seeds."""
+    scores = [samples.by_seed(row, spec.name) for row in (first, second)]
     return stats.difference(samples.draws, samples.persons, *scores)

@@ -8,7 +8,7 @@ import pytest
 
 from hdeocc.cli import main
 from hdeocc.method import entries, method_class
-from leaderboards import gallery, page_pictures, significance, stats
+from leaderboards import gallery, page_pictures, stats
 from leaderboards.benchmark import BENCHMARKS, load_benchmark
 from leaderboards.diff import records_at
 from leaderboards.machine import VOLATILE
@@ -34,7 +34,7 @@ def test_every_number_is_that_of_the_code() -> None:
     [wrong] = wrong_sums(published())
     for words in (
         f"{stats.RESAMPLES:,} resamples",
-        f"from {significance.RESAMPLES:,} resamples (never below 2/{significance.RESAMPLES + 1:,})",
+        f"from the same resamples (never below 2/{stats.RESAMPLES + 1:,})",
         f"at most {jackknife.MOST_GROUPS}; {sets._FID_GROUPS} for FID of more than "
         f"{sets._FID_PHOTOS:,} photos",
         f"thresholded at {protocol.THRESHOLD} of 255",

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from importlib import resources
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from click.testing import CliRunner
 import leaderboards.score
 from hdeocc import precision
 from hdeocc.batch import UndeclaredInput
+from hdeocc.folders import file_digests, read_json
 from leaderboards.benchmark import Benchmark, parse_benchmark
 from leaderboards.cli import bench
 from leaderboards.cli_leaderboard import leaderboard
@@ -163,6 +165,28 @@ def test_interrupted_scoring_keeps_models_and_pictures(
     after = _times(fake_world)
     assert {k: v for k, v in after.items() if k in before} == before
     assert len(fakes.FakeMask.fits) == 1
+
+
+def test_pictures_and_records_do_not_outlive_the_weights_that_made_them(
+    fake_world: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A model of the same recipe, trained again, may come out otherwise: on another machine, say.
+    before = _run(fake_world)
+    shutil.rmtree(fake_world / "models" / "mask.learned")
+
+    def otherwise(method: fakes.FakeMask, *_: object) -> None:
+        method.constant = 0.3
+
+    monkeypatch.setattr(fakes.FakeMask, "fit", otherwise)
+    after = _run(fake_world)
+    assert fakes.FakeMask.fits == [("FakeMask", 0), ("FakeContent", 0)], "content was left alone"
+    changed = {key for key in after if after[key].weights_sha256 != before[key].weights_sha256}
+    assert changed == {"mask.learned.seed-0", "full.learned+paint.seed-0"}
+    for key in changed:
+        assert after[key].totals != before[key].totals
+    about = read_json(Folder(fake_world).predictions("mask", "learned", 0) / "predictions.json")
+    [weights] = file_digests(fake_world / "models" / "mask.learned" / "seed-0").values()
+    assert weights in about["weights_sha256"].values()
 
 
 def test_another_budget_is_another_fit(fake_world: Path) -> None:
