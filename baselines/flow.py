@@ -221,6 +221,7 @@ class FlowMaskBest(Borrowed):
     consumes: ClassVar[frozenset[str]] = frozenset({"image", "initial", "amodal"})
     lender: ClassVar[type[Learned]] = FlowMask
     upstream: ClassVar[tuple[str, ...]] = (MASK,)
+    holds: ClassVar[tuple[str, ...]] = (MASK,)
 
     @torch.inference_mode()
     def predict(self, batch: Batch) -> Tensor:
@@ -241,6 +242,7 @@ class FlowContent(Borrowed):
     consumes: ClassVar[frozenset[str]] = frozenset({"image", "modal", "amodal"})
     lender: ClassVar[type[Learned]] = FlowMask
     upstream: ClassVar[tuple[str, ...]] = (MASK,)
+    holds: ClassVar[tuple[str, ...]] = (MASK,)
 
     @torch.inference_mode()
     def predict(self, batch: Batch) -> Tensor:

@@ -35,6 +35,7 @@ class NearestPart(Borrowed):
     consumes: ClassVar[frozenset[str]] = frozenset({"image", "initial", "modal", "amodal"})
     lender: ClassVar[type[Learned]] = TwoStageMask
     upstream: ClassVar[tuple[str, ...]] = (STAGE_1,)
+    holds: ClassVar[tuple[str, ...]] = (STAGE_1,)
 
     @classmethod
     def check_upstream(cls, upstream: Mapping[str, Method]) -> None:

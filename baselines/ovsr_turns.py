@@ -100,6 +100,7 @@ class OvsrMaskTurns(Learned):
     title: ClassVar[str] = "OVSR-style, iterated (re-derived)"
     consumes: ClassVar[frozenset[str]] = frozenset({"image", "initial"})
     upstream: ClassVar[tuple[str, ...]] = (FIRST, RECOVERY)
+    holds: ClassVar[tuple[str, ...]] = (FIRST, RECOVERY)
     presets: ClassVar[Mapping[Preset, TurnsConfig]] = OVSR_TURNS_PRESETS
     generator_betas: ClassVar[tuple[float, float]] = OvsrMask.generator_betas
     discriminator_betas: ClassVar[tuple[float, float]] = OvsrMask.discriminator_betas

@@ -31,6 +31,7 @@ from hdeocc.method import (
 )
 from hdeocc.pace import Elapsed
 from hdeocc.precision import check_precision
+from hdeocc.provenance import code_version
 from metrics.weights import available
 from synth.atomic import write_text
 from synth.errors import InputError
@@ -55,6 +56,8 @@ class Fitted:
         weights: SHA-256 of the weight files, by name, and of those it uses from elsewhere.
         seed, budget: what it was fitted with; None for methods that learn nothing.
         trained_without: networks that its losses would have looked through, had they been there.
+        trained_by: version of the code that trained it, at its end if that was broken; "" where
+            nothing was trained, or an earlier version did not say.
     """
 
     method: Method
@@ -65,6 +68,7 @@ class Fitted:
     seed: int = 0
     budget: dict[str, Any] | None = None
     trained_without: tuple[str, ...] = ()
+    trained_by: str = ""
 
 
 class Fingerprinted(Protocol):
@@ -135,13 +139,14 @@ def fit_into(
         _same_training_or_none(workdir, key)
     fabric.barrier()
     elapsed = Elapsed(workdir)
+    by = code_version() if method.learned else ""  # asked first: a clone may change meanwhile
     try:
         method.fit(data, budget, fabric)
     finally:
         if fabric.is_global_zero:
             elapsed.keep()
     if fabric.is_global_zero:
-        _save(folder, method, {"key": key, **about}, elapsed.seconds, half)
+        _save(folder, method, {"key": key, **about, "code_version": by}, elapsed.seconds, half)
         if workdir is not None and budget.stop is None:
             checkpoint.clear_states(workdir)
             elapsed.forget()  # or fitting it again would add up
@@ -253,7 +258,8 @@ def restored(method: Method, folder: Path) -> Fitted:
     seconds = _number(about.get("seconds"))
     weights |= method.outside_weights()
     without = tuple(map(str, about.get("trained_without", ())))
-    return Fitted(method, name, str(about["key"]), seconds, weights, seed, budget, without)
+    by = str(about.get("code_version", ""))
+    return Fitted(method, name, str(about["key"]), seconds, weights, seed, budget, without, by)
 
 
 def unfitted(key: str, preset: Preset) -> Fitted:

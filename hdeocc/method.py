@@ -105,6 +105,8 @@ class Method(ABC):
             says that it does not.
         pretrained: name of other data that its weights were trained on; such rows rank apart.
         upstream: "track.name" of methods that must be fitted before this one.
+        holds: of ``upstream`` those whose networks it predicts with itself, and counts among its
+            parameters; a pipeline of both has them once.
         presets: for each preset a frozen dataclass of settings, where a variant may change some;
             the constructor takes one as its second argument. Empty: there are no variants.
 
@@ -119,6 +121,7 @@ class Method(ABC):
     spends: ClassVar[bool] = True
     pretrained: ClassVar[str | None] = None
     upstream: ClassVar[tuple[str, ...]] = ()
+    holds: ClassVar[tuple[str, ...]] = ()
     presets: ClassVar[Mapping[Preset, Any]] = {}
 
     def __init__(self, preset: Preset = "quick", sizes: Any = None) -> None:

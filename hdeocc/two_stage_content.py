@@ -202,6 +202,7 @@ class TwoStageContent(Learned):
     title: ClassVar[str] = "Two-stage (ours)"
     consumes: ClassVar[frozenset[str]] = frozenset({"image", "initial", "modal", "amodal"})
     upstream: ClassVar[tuple[str, ...]] = (STAGE_1,)
+    holds: ClassVar[tuple[str, ...]] = (STAGE_1,)
     presets: ClassVar[Mapping[Preset, ContentPreset]] = CONTENT_PRESETS
     generator_betas: ClassVar[tuple[float, float]] = (0.9, 0.999)
     discriminator_betas: ClassVar[tuple[float, float]] = (0.0, 0.9)

@@ -247,10 +247,11 @@ def resume(out: Path, rerun: "Rerun", jobs: int, workers: int | None) -> None:
     from leaderboards.folder import read_claim
 
     claim = read_claim(out)
-    methods = None if claim.methods is None else list(claim.methods)
-    seeds = None if claim.seeds is None else list(claim.seeds)
     command = f"hdeocc bench resume {_quoted(out)}{_jobs(jobs)}"
-    _run(claim.benchmark, out, claim.data, methods, seeds, rerun, workers, command, jobs)
+    for one in claim.asked:
+        methods = None if one.methods is None else list(one.methods)
+        seeds = None if one.seeds is None else list(one.seeds)
+        _run(claim.benchmark, out, claim.data, methods, seeds, rerun, workers, command, jobs)
 
 
 @click.command(context_settings=WIDE)
@@ -312,16 +313,15 @@ def _run(
 
 def print_tables(records: "list[Record]") -> None:
     """Print the tables of some records."""
-    from leaderboards.formats import footnotes
-    from leaderboards.markdown import terminal_table
+    from leaderboards.markdown import terminal_notes, terminal_table
     from leaderboards.tables import TRACK_TITLES, make_tables
 
     for table in make_tables(records):
         first = table.first
         click.echo(f"\n{TRACK_TITLES[first.track]}: {first.data.title}, {first.protocol}\n")
         click.echo(terminal_table(table))
-        for reason in footnotes(table, table.shown):
-            click.echo(f"Empty columns are left out: {reason}")
+        for said in terminal_notes(table):
+            click.echo(said)
     click.echo()
 
 

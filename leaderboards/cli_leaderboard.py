@@ -46,8 +46,13 @@ def render_command(out: Path) -> None:
 @track_option
 @click.option("--intervals", is_flag=True, help="With the 95 % interval below every number.")
 @click.option("--no-times", is_flag=True, help="Without the milliseconds.")
+@click.option("--consumes", help="Only rows that read nothing but these, with commas.")
 def print_command(
-    folders: tuple[Path, ...], track: str | None, intervals: bool, no_times: bool
+    folders: tuple[Path, ...],
+    track: str | None,
+    intervals: bool,
+    no_times: bool,
+    consumes: str | None,
 ) -> None:
     """Print the tables of kept results as Markdown.
 
@@ -58,6 +63,7 @@ def print_command(
     Examples:
       hdeocc leaderboard print leaderboards/results/photos-small --track mask
       hdeocc leaderboard print out/here out/there --no-times
+      hdeocc leaderboard print out/here --track mask --consumes initial
     """
     from leaderboards.diff import records_at
     from leaderboards.markdown import about, plain_table
@@ -65,9 +71,12 @@ def print_command(
     from synth.errors import InputError
 
     records = [record for one in folders for record in records_at(one)]
+    read = None if consumes is None else _inputs(consumes)
     tables = filtered(make_tables(records), track=track)
     if not tables:
         raise InputError(f"{folders[0]}: has no results of the {track} track; choose another")
+    if not (tables := filtered(tables, consumes=read)):
+        raise InputError(f"--consumes {consumes}: every row reads something else too; give more")
     for table in tables:
         click.echo(f"#### {TRACK_TITLES[table.track]}\n\n{about(table, intervals)}\n")
         click.echo(plain_table(table, intervals, times=not no_times) + "\n")
@@ -231,3 +240,16 @@ def figures_command(
     ids = [] if people is None else [one.strip() for one in people.split(",") if one.strip()]
     for path in draw_figures(out, target or out / "figures", ids, count, seed, track):
         click.echo(path)
+
+
+def _inputs(text: str) -> list[str]:
+    """The inputs that --consumes names."""
+    from hdeocc.batch import INPUTS
+    from synth.errors import InputError
+    from synth.settings import hint
+
+    names = [one.strip() for one in text.split(",")]
+    for one in names:
+        if one not in INPUTS:
+            raise InputError(f"--consumes {one}: no such input; {hint(one, INPUTS)}")
+    return names

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from leaderboards.machine import VOLATILE, to_csv
 from leaderboards.records import Record, read_record
 from leaderboards.rows import by_method, samples_of
 from leaderboards.tables import compare, make_tables
+from metrics import protocol
 from metrics.protocol import TRACKS, MetricSpec
 from synth.errors import InputError
 
@@ -40,6 +40,7 @@ class Comparison:
     Attributes:
         only_first, only_second: rows that the other has not.
         unlike: rows of one name that are of other data or another protocol.
+        lacking: numbers that only one of two results has, "row metric: only in the first".
         changes: numbers that differ.
         compared: how many numbers were looked at.
         same_table: whether the CSV files agree byte for byte, timing columns apart.
@@ -48,6 +49,7 @@ class Comparison:
     only_first: tuple[str, ...]
     only_second: tuple[str, ...]
     unlike: tuple[str, ...]
+    lacking: tuple[str, ...]
     changes: tuple[Change, ...]
     compared: int
     same_table: bool
@@ -55,8 +57,8 @@ class Comparison:
     @property
     def same(self) -> bool:
         """Whether nothing but timing differs."""
-        rows = self.only_first or self.only_second or self.unlike or self.changes
-        return self.same_table and not rows
+        rows = self.only_first or self.only_second or self.unlike or self.lacking
+        return self.same_table and not (rows or self.changes)
 
 
 def records_at(path: Path) -> list[Record]:
@@ -101,7 +103,8 @@ def diff(first: Path, second: Path) -> Comparison:
         only_first=tuple(r.key for r in here if id(r) not in named),
         only_second=tuple(r.key for r in there if id(r) not in named),
         unlike=tuple(a.key for a, b in pairs if a.group != b.group),
-        changes=tuple(c for c in numbers if not _equal(c.first, c.second)),
+        lacking=tuple(line for a, b in like for line in _lacking(a, b)),
+        changes=tuple(c for c in numbers if c.first != c.second),
         compared=len(numbers),
         same_table=_table(here) == _table(there),
     )
@@ -117,11 +120,26 @@ def _pairs(
 
 
 def _numbers(first: Record, second: Record) -> Iterable[Change]:
-    names = [spec for spec in TRACKS[first.track] if spec.name in first.totals]
-    for spec in names:
-        if spec.name in second.totals:
-            values = first.total(spec.name), second.total(spec.name)
+    for name in _metrics(first):
+        if name in _metrics(second):
+            spec = protocol.spec_of(first.track, name)
+            values = first.total(name), second.total(name)
             yield Change(first.key, spec, *values, _interval(first, second, spec))
+
+
+def _metrics(record: Record) -> list[str]:
+    """The metrics that a record has a number of, in the order of tables; those of parts last."""
+    known = dict.fromkeys(spec.name for spec in TRACKS[record.track])
+    names = [name for name in known if name in record.totals]
+    names += sorted(name for name in record.totals if name not in known)
+    return [name for name in names if record.totals[name].value is not None]
+
+
+def _lacking(first: Record, second: Record) -> Iterable[str]:
+    for one, other, words in ((first, second, "first"), (second, first, "second")):
+        for name in _metrics(one):
+            if name not in _metrics(other):
+                yield f"{one.key} {name}: only in the {words}"
 
 
 def _interval(first: Record, second: Record, spec: MetricSpec) -> stats.Interval | None:
@@ -132,10 +150,6 @@ def _interval(first: Record, second: Record, spec: MetricSpec) -> stats.Interval
     rows = by_method(named)
     found = compare(rows[1], rows[0], spec, samples_of(rows))
     return None if found is None else found.interval
-
-
-def _equal(first: float, second: float) -> bool:
-    return first == second or (math.isnan(first) and math.isnan(second))
 
 
 def _table(records: Sequence[Record]) -> str:
@@ -154,6 +168,7 @@ def report(found: Comparison, first: str, second: str) -> str:
     lines = [f"only in {first}: {key}" for key in found.only_first]
     lines += [f"only in {second}: {key}" for key in found.only_second]
     lines += [f"other data or protocol: {key}" for key in found.unlike]
+    lines += found.lacking
     lines += [_line(change) for change in found.changes]
     lines.append(f"{len(found.changes)} of {found.compared} numbers differ.")
     apart = ", ".join(VOLATILE)

@@ -61,8 +61,10 @@ class Fitter:
                 chain = " -> ".join([*self._open, key])
                 raise InputError(f"methods wait for each other: {chain}; mend their `upstream`")
             self._open.append(key)
-            self._done[key, seed] = self._fitted(track, name, seed)
-            self._open.pop()
+            try:
+                self._done[key, seed] = self._fitted(track, name, seed)
+            finally:
+                self._open.pop()
         return self._done[key, seed]
 
     def _fitted(self, track: Track, name: str, seed: int) -> Fitted:
@@ -101,6 +103,8 @@ class Fitter:
     def _tried(self, track: Track, name: str, lr: float) -> Fitted | None:
         """What one of several rates led to; None where the training diverged."""
         budget = self.benchmark.trial_of(track, self.benchmark.seeds[0], lr)
+        for one in self._kind(track, name).upstream:
+            self._upstream(one, budget.seed)  # whose own divergence is no fault of this rate
         try:
             return self._trained(track, name, budget, *self.folder.tried(f"{track}.{name}", lr))
         except Diverged:

@@ -18,14 +18,14 @@ import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import click
 
 from hdeocc.folders import take_place
 from leaderboards.benchmark import Benchmark
+from leaderboards.plan import Planned, planned
 from synth.atomic import clean_leftovers, temporaries, write_text
 from synth.errors import InputError
 from synth.lock import turn
@@ -34,8 +34,6 @@ MARKER = "bench.json"
 PART = "part.txt"
 LOCKS = ".locks"
 SCHEMA = 2
-
-Asked = TypeVar("Asked", bound="str | int")
 
 
 @dataclass(frozen=True)
@@ -97,16 +95,39 @@ class Folder:
 
 
 @dataclass(frozen=True)
+class Asked:
+    """Rows that were asked for at once: those of some methods at some seeds; None for all."""
+
+    methods: tuple[str, ...] | None = None
+    seeds: tuple[int, ...] | None = None
+
+    def covers(self, other: "Asked") -> bool:
+        """Whether these are all rows of another, and perhaps more."""
+        pairs = ((self.methods, other.methods), (self.seeds, other.seeds))
+        return all(a is None or (b is not None and set(b) <= set(a)) for a, b in pairs)
+
+
+@dataclass(frozen=True)
 class Claim:
     """What ``bench.json`` says of a folder: what it runs, on which photos, and how much of it.
 
-    methods, seeds: those that were asked for; None for all of the benchmark.
+    asked: what was asked for, the first first; together the rows that the folder is for.
     """
 
     benchmark: Benchmark
     data: Path | None
-    methods: tuple[str, ...] | None
-    seeds: tuple[int, ...] | None = None
+    asked: tuple[Asked, ...] = (Asked(),)
+
+    def rows(self) -> list[Planned]:
+        """All rows that were asked for, in the order that they are made in."""
+        found = {
+            row
+            for one in self.asked
+            for row in planned(
+                self.benchmark.only(None if one.methods is None else list(one.methods)), one.seeds
+            )
+        }
+        return [row for row in planned(self.benchmark) if row in found]
 
 
 def claim(
@@ -118,30 +139,36 @@ def claim(
 ) -> Folder:
     """Make the output folder ours, or go on in one that runs the same benchmark.
 
-    ``data``, ``methods`` and ``seeds`` are kept for who goes on later; methods and seeds that were
-    asked for before stay asked for.
+    ``data``, ``methods`` and ``seeds`` are kept for who goes on later; what was asked for before
+    stays asked for.
 
     Raises:
         InputError: the path is a file, holds something else, or runs another benchmark.
     """
-    _refuse_other(root, benchmark)  # before anything is written there
+    refuse_other(root, benchmark)  # before anything is written there
     with Folder(root).making(root / MARKER):
-        _refuse_other(root, benchmark)
-        if (root / MARKER).is_file():
-            methods, seeds = _asked(root, methods, seeds)
+        refuse_other(root, benchmark)
+        now = Asked(
+            None if methods is None else tuple(methods), None if seeds is None else tuple(seeds)
+        )
+        before = [one for one in _asked_before(root) if not now.covers(one)]
+        asked = before if any(one.covers(now) for one in before) else [*before, now]
         about = {
             "schema": SCHEMA,
             "benchmark": benchmark.located().model_dump(mode="json"),
             "data": None if data is None else str(data.resolve()),
-            "methods": None if methods is None else list(methods),
-            "seeds": None if seeds is None else list(seeds),
+            "asked": [asdict(one) for one in asked],
         }
         write_text(root / MARKER, json.dumps(about, indent=1) + "\n")
     return Folder(root)
 
 
-def _refuse_other(root: Path, benchmark: Benchmark) -> None:
-    """Refuse a path that is no folder, or one that is not of this benchmark."""
+def refuse_other(root: Path, benchmark: Benchmark) -> None:
+    """Refuse a path that is no folder, or one that is not of this benchmark.
+
+    Raises:
+        InputError: as :func:`claim`.
+    """
     if root.exists() and not root.is_dir():
         raise InputError(f"{root}: is a file, not a folder; give another --out")
     if (root / MARKER).is_file():
@@ -174,33 +201,32 @@ def read_claim(root: Path) -> Claim:
             f"{marker}: schema {str(schema)[:40]} of another version; run the benchmark again"
         )
     try:
-        data, methods, seeds = about["data"], about["methods"], about.get("seeds")
+        data = about["data"]
+        # Before there was a list of what was asked for, there was one pair.
+        asked = about.get("asked", [about])
         return Claim(
             Benchmark.model_validate(about["benchmark"]),
             None if data is None else Path(data),
-            None if methods is None else tuple(str(name) for name in methods),
-            None if seeds is None else tuple(int(seed) for seed in seeds),
+            tuple(_one_asked(one["methods"], one.get("seeds")) for one in asked),
         )
     except (ValueError, KeyError, TypeError):
         raise InputError(f"{marker}: is damaged; restore it or give another folder") from None
 
 
-def _asked(
-    root: Path, methods: Sequence[str] | None, seeds: Sequence[int] | None
-) -> tuple[Sequence[str] | None, Sequence[int] | None]:
-    """All methods and seeds that were asked for, now or before."""
+def _one_asked(methods: Sequence[object] | None, seeds: Sequence[int] | None) -> Asked:
+    return Asked(
+        None if methods is None else tuple(str(name) for name in methods),
+        None if seeds is None else tuple(int(seed) for seed in seeds),
+    )
+
+
+def _asked_before(root: Path) -> tuple[Asked, ...]:
+    if not (root / MARKER).is_file():
+        return ()
     try:
-        before = read_claim(root)
+        return read_claim(root).asked
     except InputError:
-        return methods, seeds  # of another version, or damaged, which is refused elsewhere
-    return _either(before.methods, methods), _either(before.seeds, seeds)
-
-
-def _either(before: Sequence[Asked] | None, now: Sequence[Asked] | None) -> list[Asked] | None:
-    """What is in one of them, in their order; None stands for all there is."""
-    if before is None or now is None:
-        return None
-    return list(dict.fromkeys([*before, *now]))
+        return ()  # of another version, or damaged, which is refused elsewhere
 
 
 def _owner(marker: Path) -> str:

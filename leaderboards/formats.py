@@ -1,8 +1,8 @@
 """How tables print numbers."""
 
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from leaderboards.stats import Interval
 from metrics.protocol import MetricSpec
@@ -116,3 +116,28 @@ def nobody_found(table: "Table") -> str:
         if ious.count(0.0):
             found.append(f"{table.label(row.record)} {ious.count(0.0):,} of {len(ious):,}")
     return f"Masks without a pixel of the person: {', '.join(found)}." if found else ""
+
+
+def unlike_budgets(table: "Table") -> str:
+    """What rows that learned here may have spent, where that was not the same; else "".
+
+    Rows of unlike budgets are compared all the same: whoever puts them into one table, or changes a
+    benchmark and makes some of its rows anew, has to know.
+    """
+    found: dict[str, list[str]] = {}
+    for row in table.rows:
+        if row.record.budget and row.record.pretrained is None:
+            found.setdefault(_spent(row.record.budget), []).append(table.label(row.record))
+    if len(found) < 2:
+        return ""
+    each = "; ".join(f"{spent}: {', '.join(labels)}" for spent, labels in found.items())
+    return f"Trained on unlike budgets. {each}."
+
+
+def _spent(budget: Mapping[str, Any]) -> str:
+    """The samples and the batch of each track that a row was trained for."""
+    parts = [
+        f"{track} {one.get('samples', 0):,} samples by {one.get('batch', '?')}"
+        for track, one in sorted(budget.items())
+    ]
+    return " and ".join(parts)

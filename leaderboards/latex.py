@@ -17,6 +17,7 @@ from leaderboards.formats import (
     nobody_found,
     of_one_training,
     people,
+    unlike_budgets,
 )
 from leaderboards.published import REST, UNKNOWN, WORDS, Figure, beside, wrong_sums
 from leaderboards.rows import Row
@@ -73,8 +74,8 @@ def _table(table: Table, intervals: bool, cost: bool) -> str:
     if cost and (places := devices(table)):
         text = f"ms: median of one prediction at batch 1, on {places}."
         notes.append(rf"\par\footnotesize {escaped(text)}")
-    if missed := nobody_found(table):
-        notes.append(rf"\par\footnotesize {escaped(missed)}")
+    said = (unlike_budgets(table), nobody_found(table))
+    notes += [rf"\par\footnotesize {escaped(text)}" for text in said if text]
     columns = "rl" + "r" * (len(heads) - 2)
     return _environment(_caption(table, intervals), columns, heads, body, notes)
 

@@ -22,13 +22,13 @@ from leaderboards.tables import Table
 from metrics.protocol import TRACKS, MetricSpec
 
 SCHEMA = 1
-VOLATILE = ("code_version", "device", "seconds_fit", "milliseconds")
+VOLATILE = ("trained_by", "code_version", "device", "seconds_fit", "milliseconds")
 
 _HEAD = ("track", "rank", "method", "title", "seeds")
 _TAIL = (
-    "n_expected", "n_scored", "consumes", "learned", "pretrained", "options", "parameters", "macs",
-    "benchmark", "preset", "protocol", "protocol_version", "border_band", "data",
-    "test_fingerprint",
+    "n_expected", "n_scored", "consumes", "learned", "pretrained", "budget", "options",
+    "parameters", "macs", "benchmark", "preset", "protocol", "protocol_version", "border_band",
+    "data", "test_fingerprint",
 )  # fmt: skip
 
 Facts = dict[str, Any]
@@ -95,6 +95,7 @@ def facts_of(row: Row) -> Facts:
         "consumes": list(record.consumes),
         "learned": record.learned,
         "pretrained": record.pretrained,
+        "budget": record.budget,
         "options": record.options,
         "parameters": record.parameters,
         "macs": record.macs,
@@ -105,6 +106,7 @@ def facts_of(row: Row) -> Facts:
         "border_band": record.protocol.border_band,
         "data": record.data.name,
         "test_fingerprint": record.data.test_fingerprint,
+        "trained_by": _joined(row, lambda one: one.trained_by),
         "code_version": _joined(row, lambda one: one.code_version),
         "device": _joined(row, lambda one: one.device),
         "seconds_fit": row.seconds_fit,

@@ -16,6 +16,7 @@ from leaderboards.formats import (
     number,
     of_one_training,
     people,
+    unlike_budgets,
 )
 from leaderboards.order import TITLE as ORDER_TITLE
 from leaderboards.order import Order, orders_of
@@ -80,7 +81,8 @@ def printed_elsewhere(tables: Sequence[Table]) -> str:
 def _section(table: Table, intervals: bool) -> str:
     title = f"## {TRACK_TITLES[table.track]}"
     parts = [title, about(table, intervals), plain_table(table, intervals)]
-    said = (timed_on(table), escaped(nobody_found(table)), floor_text(table))
+    notes = [escaped(text) for text in (unlike_budgets(table), nobody_found(table))]
+    said = (timed_on(table), *notes, floor_text(table))
     parts += [text for text in said if text]
     spec = table.spec(table.headline)
     if bins := bins_table(table, spec, intervals):
@@ -153,8 +155,7 @@ def plain_table(table: Table, intervals: bool = False, times: bool = True) -> st
 
 def terminal_table(table: Table) -> str:
     """The table for a terminal: without markup, inputs and columns that hold no number."""
-    keys = [row.key for row in table.rows]
-    specs = [s for s in table.shown if any((s.name, key) not in table.notes for key in keys)]
+    specs = _held(table)
     heads = ["#", "method", *map(_head, specs), "params", "ms"]
     rows = [
         [
@@ -165,6 +166,21 @@ def terminal_table(table: Table) -> str:
         for row, cost in ((row, costs(row)) for row in table.rows)
     ]
     return aligned(heads, rows, {1})
+
+
+def terminal_notes(table: Table) -> list[str]:
+    """What to know of the table in a terminal: empty columns and cells, unlike budgets."""
+    held = _held(table)
+    gone = footnotes(table, [spec for spec in table.shown if spec not in held])
+    said = [f"Empty columns are left out: {reason}" for reason in gone]
+    said += [f"{EMPTY} {reason}" for reason in footnotes(table, held) if reason not in gone]
+    return [*said, *(text for text in (unlike_budgets(table), of_one_training(table)) if text)]
+
+
+def _held(table: Table) -> list[MetricSpec]:
+    """The shown columns that hold a number."""
+    keys = [row.key for row in table.rows]
+    return [s for s in table.shown if any((s.name, key) not in table.notes for key in keys)]
 
 
 def bins_table(table: Table, spec: MetricSpec, intervals: bool = False) -> str:

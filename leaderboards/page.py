@@ -23,6 +23,7 @@ from leaderboards.formats import (
     nobody_found,
     number,
     people,
+    unlike_budgets,
 )
 from leaderboards.gallery import EXTREMES, Cases
 from leaderboards.needs import missing, recipes_of
@@ -72,6 +73,7 @@ class _Section:
         self.footnotes = footnotes(table, cost=True)
         self.floor = _floor(table)
         self.nobody_found = nobody_found(table)
+        self.unlike_budgets = unlike_budgets(table)
 
 
 @dataclass(frozen=True)

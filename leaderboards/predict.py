@@ -18,11 +18,11 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from hdeocc import provenance
 from hdeocc.batch import Batch, collate
 from hdeocc.fitted import Fitted, device_of
 from hdeocc.folders import digest, read_json
 from hdeocc.method import Method
-from leaderboards import provenance
 from leaderboards.cost import count_macs
 from leaderboards.folder import Folder, resumed_folder
 from leaderboards.pictures import Picture, encode_png, read_png

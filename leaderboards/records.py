@@ -131,7 +131,8 @@ class Record(_Strict):
     seconds_fit: float | None
     weights_sha256: dict[str, str]
     feature_networks: dict[str, str] = Field(description="network -> source and SHA-256")
-    code_version: str
+    trained_by: str = Field("", description="version of the code that trained it; may be unknown")
+    code_version: str = Field(description="version of the code that scored it")
     library_versions: dict[str, str]
     score_key: str = Field(description="digest of everything the stored numbers depend on")
 

@@ -8,7 +8,7 @@ from hdeocc.fitted import make_fabric
 from hdeocc.method import Track, check_names, method_class
 from leaderboards.benchmark import Benchmark
 from leaderboards.fit import Rerun
-from leaderboards.folder import Folder, claim
+from leaderboards.folder import MARKER, Folder, claim, refuse_other
 from leaderboards.jobs import make_rows
 from leaderboards.make_rows import Datasets, RowMaker, training_samples
 from leaderboards.needs import recipes_of, require
@@ -48,6 +48,8 @@ def run_benchmark(
     chosen = benchmark.only(methods)
     rows = planned(chosen, seeds)
     recipes = check(chosen)
+    if (out / MARKER).is_file():
+        refuse_other(out, benchmark)
     if rerun != "never":
         if not (Folder(out).data / "dataset.json").is_file():
             require(chosen, data_root)

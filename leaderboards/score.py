@@ -5,10 +5,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hdeocc import provenance
 from hdeocc.fitted import Fitted
 from hdeocc.folders import digest
 from hdeocc.method import Method
-from leaderboards import provenance, records
+from leaderboards import records
 from leaderboards.benchmark import Benchmark
 from leaderboards.cost import macs_together
 from leaderboards.predict import PARSING, Predictions
@@ -74,6 +75,7 @@ class Facts:
     milliseconds: float | None = None
     device: str = ""
     seconds_fit: float | None = None
+    trained_by: str = ""
     weights_sha256: dict[str, str] = field(default_factory=dict)
 
 
@@ -166,7 +168,7 @@ class Scorer:
             learned=any(method.learned for method in methods),
             pretrained=pretrained(methods),
             options=_options(row),
-            parameters=sum(method.parameters_used() for method in methods),
+            parameters=parameters_together(row.fitted),
             macs=macs_together(
                 (method.parameters_used(), made.macs)
                 for method, made in zip(methods, row.predictions, strict=True)
@@ -174,8 +176,18 @@ class Scorer:
             milliseconds=_all_known(made.milliseconds for made in row.predictions),
             device=" and ".join(dict.fromkeys(made.device for made in row.predictions)),
             seconds_fit=_sum(fitted.seconds for fitted in row.fitted),
+            trained_by=" and ".join(
+                dict.fromkeys(f.trained_by for f in row.fitted if f.trained_by)
+            ),
             weights_sha256=_weights(row),
         )
+
+
+def parameters_together(fitted: Sequence[Fitted]) -> int:
+    """Parameters of a row; a network that one of its methods holds of the other counts once."""
+    by_key = {f"{one.method.track}.{one.name}": one.method for one in fitted}
+    held = {name for method in by_key.values() for name in method.holds} & by_key.keys()
+    return sum(m.parameters_used() for key, m in by_key.items() if key not in held)
 
 
 def title(row: Row) -> str:

@@ -10,7 +10,7 @@ from hdeocc.fitted import DIVERGED, FITTED, MARKER
 from hdeocc.method import Track
 from leaderboards.benchmark import Benchmark
 from leaderboards.folder import Folder, read_claim
-from leaderboards.plan import Planned, planned
+from leaderboards.plan import Planned
 from synth.atomic import temporaries
 
 DONE, MISSING = "yes", "-"
@@ -57,11 +57,10 @@ def status(out: Path) -> Status:
         InputError: no folder of a benchmark.
     """
     claim = read_claim(out)
-    chosen = claim.benchmark.only(None if claim.methods is None else list(claim.methods))
-    folder = Folder(out)
+    benchmark, folder = claim.benchmark, Folder(out)
     expected = _test_samples(folder)
-    rows = tuple(row_status(chosen, folder, row, expected) for row in planned(chosen, claim.seeds))
-    return Status(chosen, _data(folder, chosen), rows)
+    rows = tuple(row_status(benchmark, folder, row, expected) for row in claim.rows())
+    return Status(benchmark, _data(folder, benchmark), rows)
 
 
 def _data(folder: Folder, benchmark: Benchmark) -> str:
@@ -100,9 +99,7 @@ def _fitted(benchmark: Benchmark, folder: Folder, track: Track, name: str, seed:
     key = f"{track}.{name}"
     budget = benchmark.budget_of(track, name, seed)
     done = _json(folder.model(key, seed) / FITTED)
-    spent = done.get("budget")
-    samples = spent.get("samples") if isinstance(spent, dict) else None
-    if done and samples in (None, budget.samples):
+    if done and _spent_is(done.get("budget"), benchmark, track, name, seed):
         return DONE
     step = _step(folder.training(key, seed))
     rates = benchmark.rates_of(track, name)
@@ -111,6 +108,17 @@ def _fitted(benchmark: Benchmark, folder: Folder, track: Track, name: str, seed:
     if step is not None:
         return f"step {step} of {budget.steps}"
     return "other budget" if done else MISSING
+
+
+def _spent_is(spent: Any, benchmark: Benchmark, track: Track, name: str, seed: int) -> bool:
+    """Whether what a model was fitted with is what the benchmark gives it, at any of its rates.
+
+    What spends nothing knows no samples.
+    """
+    if not isinstance(spent, dict) or "samples" not in spent:
+        return True
+    given = (benchmark.budget_of(track, name, seed, lr) for lr in benchmark.rates_of(track, name))
+    return any(spent == one.facts() for one in given)
 
 
 def _tried(folder: Folder, key: str, rates: Sequence[float], steps: int) -> str:

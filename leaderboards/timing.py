@@ -14,12 +14,12 @@ import click
 import torch
 from torch import Tensor, nn
 
+from hdeocc import provenance
 from hdeocc.learned import Learned
 from hdeocc.method import Method, method_class
 from hdeocc.precision import Precision, too_slow
 from hdeocc.two_stage_content import TwoStageContent
 from hdeocc.two_stage_mask import TwoStageMask
-from leaderboards import provenance
 from leaderboards.cost import macs_of
 from leaderboards.speed import SpeedBenchmark, SpeedRow
 from leaderboards.timing_table import Published, Timing, Timings, published_timing, write_timings

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from leaderboards import provenance
+from hdeocc import provenance
 from leaderboards.published import UNKNOWN
 from leaderboards.speed import SpeedBenchmark
 from synth.atomic import write_text

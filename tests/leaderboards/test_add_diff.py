@@ -20,6 +20,7 @@ from leaderboards.foreign import facts_of
 from leaderboards.records import read_record, read_records, write_record
 from leaderboards.verify import verify
 from synth.errors import InputError
+from tests.leaderboards.fakes import content_record
 
 
 def call(*arguments: object) -> Result:
@@ -204,6 +205,20 @@ def test_what_differs_is_printed_with_its_paired_interval(tiny: Path, finished_t
     mean = hull.total("iou")
     assert f"-> {mean:.6f}" in line and "95 %" in line
     assert "The tables differ" in done.output
+
+
+def test_numbers_of_body_parts_and_those_that_one_lacks_are_told(tmp_path: Path) -> None:
+    whole = content_record("paint")
+    changed = content_record("paint", [0.1, 0.4])
+    totals = {k: v for k, v in changed.totals.items() if k != "fid"}
+    for name, one in (("a", whole), ("b", changed.model_copy(update={"totals": totals}))):
+        (tmp_path / name).mkdir()
+        write_record(tmp_path / name / f"{one.key}.json", one)
+    found = diff(tmp_path / "a", tmp_path / "b")
+    assert "l1_hole@head" in {change.spec.name for change in found.changes}
+    assert found.lacking == (f"{whole.key} fid: only in the first",)
+    same = diff(tmp_path / "a", tmp_path / "a")
+    assert same.same and not same.lacking
 
 
 def test_two_records_of_different_methods_can_be_compared(tiny: Path) -> None:

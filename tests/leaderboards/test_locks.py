@@ -40,7 +40,7 @@ def test_two_runs_train_what_both_build_on_once(
     assert sorted(fakes.FakeMask.fits) == [("FakeContent", 0), ("FakeMask", 0)]
     said = capfd.readouterr().err
     assert f"{fake_world}: waits for another process that makes models/mask.learned" in said
-    assert (read_claim(fake_world).methods or ()) == ("learned", "paint")
+    assert [one.methods for one in read_claim(fake_world).asked] == [("learned",), ("paint",)]
 
 
 def test_a_folder_that_is_refused_is_left_as_it_is(fake_world: Path) -> None:

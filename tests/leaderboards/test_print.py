@@ -42,6 +42,16 @@ def test_an_empty_cell_says_why_below_the_table(tmp_path: Path) -> None:
     assert "<sup>" not in call(here, "--no-times").output
 
 
+def test_only_rows_that_read_no_more_than_is_allowed(tmp_path: Path) -> None:
+    rows = record("a", SCORES), record("b", SCORES, consumes=["image", "initial"])
+    kept = keep(tmp_path / "kept", *rows)
+    done = call(kept, "--consumes", "initial")
+    assert done.exit_code == 0 and "| A  " in done.output and "| B  " not in done.output
+    for given, words in (("image", "every row reads something else"), ("imag", "mean image")):
+        done = call(kept, "--consumes", given)
+        assert done.exit_code == 2 and words in done.output and len(done.output.splitlines()) == 1
+
+
 def test_the_same_result_twice_is_refused(tmp_path: Path) -> None:
     one, two = (keep(tmp_path / name, record("a", SCORES)) for name in ("one", "two"))
     done = call(one, two)

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from hdeocc import train
 from hdeocc.folders import file_digests
+from hdeocc.method import Diverged
 from hdeocc.training_log import read_log
 from hdeocc.training_state import State
 from leaderboards.benchmark import Benchmark, parse_benchmark
@@ -290,3 +291,23 @@ def test_rates_that_all_fail_are_an_error() -> None:
 def test_rates_that_are_none_are_refused(lr: object) -> None:
     with pytest.raises(ValidationError):
         TrackBudget.model_validate({"samples": 8, "lr": lr})
+
+
+def test_what_a_row_builds_on_is_named_when_it_diverges(
+    fake_world: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # It is no fault of any rate of the row itself, and nothing waits for itself.
+    def diverge(*_: object) -> None:
+        raise Diverged("the training diverged")
+
+    monkeypatch.setattr(fakes.FakeMask, "fit", diverge)
+    text = fakes.toml(["learned"], ["paint"], [])
+    text = text.replace(
+        "[budget.content]\nsamples = 8\n", "[budget.content]\nsamples = 8\nlr = [0.1, 0.2]\n"
+    )
+    assert "[0.1, 0.2]" in text
+    for _ in range(2):
+        with pytest.raises(Diverged, match=r"^mask\.learned at learning rate .*diverged"):
+            run_benchmark(
+                parse_benchmark(text, "fake"), fake_world, None, methods=["paint"], progress=False
+            )

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 import leaderboards.score
-from hdeocc import precision
+from hdeocc import fitted, precision, provenance
 from hdeocc.batch import UndeclaredInput
 from hdeocc.folders import file_digests, read_json
 from leaderboards.benchmark import Benchmark, parse_benchmark
@@ -189,6 +189,24 @@ def test_pictures_and_records_do_not_outlive_the_weights_that_made_them(
     assert weights in about["weights_sha256"].values()
 
 
+def test_a_folder_of_another_benchmark_is_not_rendered_as_this_one(fake_world: Path) -> None:
+    _run(fake_world)
+    other = ALL.model_copy(update={"name": "other"})
+    with pytest.raises(InputError, match="runs benchmark fake, not other"):
+        _run(fake_world, other, rerun="never")
+
+
+def test_records_tell_the_code_that_trained_from_the_code_that_scored(
+    fake_world: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fitted, "code_version", lambda: "first")
+    monkeypatch.setattr(provenance, "code_version", lambda: "second")
+    made = _run(fake_world)
+    by = {key: (one.trained_by, one.code_version) for key, one in made.items()}
+    assert by["mask.learned.seed-0"] == by["full.learned+paint.seed-0"] == ("first", "second")
+    assert by["mask.identity.seed-0"] == ("", "second")
+
+
 def test_another_budget_is_another_fit(fake_world: Path) -> None:
     _run(fake_world)
     budget = ALL.budget.model_copy(update={"mask": ALL.budget.mask.model_copy(update={"lr": 1e-3})})
@@ -292,11 +310,12 @@ def test_some_of_the_seeds_now_and_the_others_later(fake_world: Path) -> None:
     assert [path.name for path in (fake_world / "results").iterdir()] == [
         "mask.learned.seed-6.json"
     ], "what learns nothing belongs to the first seed"
-    assert read_claim(fake_world).seeds == (6,) and asked() == ["mask.learned (seed 6)"]
+    assert [one.seeds for one in read_claim(fake_world).asked] == [(6,)]
+    assert asked() == ["mask.learned (seed 6)"]
     assert run([6, 0]) == ["FakeMask 0"]
-    assert read_claim(fake_world).seeds == (6, 0) and len(asked()) == 3
+    assert len(asked()) == 3
     assert run(None) == ["FakeMask 5"]
-    assert read_claim(fake_world).seeds is None and len(asked()) == 4
+    assert [one.seeds for one in read_claim(fake_world).asked] == [None] and len(asked()) == 4
 
 
 @pytest.mark.parametrize(

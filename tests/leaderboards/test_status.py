@@ -10,7 +10,8 @@ from click.testing import CliRunner, Result
 import leaderboards.run
 from hdeocc.cli import main
 from leaderboards.benchmark import load_benchmark
-from leaderboards.folder import Folder, claim, read_claim
+from leaderboards.folder import Asked, Folder, claim, read_claim
+from leaderboards.plan import planned
 from leaderboards.run import run_benchmark
 from leaderboards.status import status, status_table
 from synth.errors import InputError
@@ -64,8 +65,14 @@ def test_a_fit_of_another_budget_is_not_this_one(tmp_path: Path) -> None:
     folder = claim(tmp_path / "out", load_benchmark("people-quick"))
     model = folder.model("mask.pix2pix", 0)
     model.mkdir(parents=True)
-    (model / "fitted.json").write_text(json.dumps({"budget": {"samples": 7}}))
-    assert states(tmp_path / "out")["mask.pix2pix"][0] == "other budget"
+    given = load_benchmark("people-quick").budget_of("mask", "pix2pix", 0).facts()
+    for change, state in (
+        ({}, "yes"),
+        ({"samples": 7}, "other budget"),
+        ({"lr": 7}, "other budget"),
+    ):
+        (model / "fitted.json").write_text(json.dumps({"budget": given | change}))
+        assert states(tmp_path / "out")["mask.pix2pix"][0] == state
 
 
 def test_the_command_shows_chosen_methods_only(tmp_path: Path) -> None:
@@ -77,16 +84,31 @@ def test_the_command_shows_chosen_methods_only(tmp_path: Path) -> None:
     assert done.exit_code == 2 and "no output of a benchmark" in done.output
 
 
-def test_what_was_asked_for_stays_asked_for(tmp_path: Path) -> None:
-    benchmark = load_benchmark("people-quick")
+def test_what_was_asked_for_stays_asked_for_and_nothing_else_is(tmp_path: Path) -> None:
+    benchmark = load_benchmark("photos-64")
 
-    def asked(methods: list[str] | None) -> tuple[str, ...] | None:
-        claim(tmp_path / "out", benchmark, None, methods)
-        return read_claim(tmp_path / "out").methods
+    def asked(methods: list[str] | None, seeds: list[int] | None = None) -> int:
+        claim(tmp_path / "out", benchmark, None, methods, seeds)
+        return len(read_claim(tmp_path / "out").rows())
 
-    assert asked(["telea"]) == ("telea",)
-    assert asked(["identity", "telea"]) == ("telea", "identity")
-    assert asked(None) is None and asked(["telea"]) is None
+    assert asked(["telea"]) == asked(["telea"]) == 1
+    assert asked(["identity"]) == 2
+    assert asked(["unet", "two-stage"], [1, 2]) == 2 + 2 * 4, "U-Net, ours twice, ours in a row"
+    # Not the U-Net at seed 0, which nobody asked for.
+    assert asked(["pix2pix"]) == 2 + 2 * 4 + 3 * 3
+    assert asked(["pix2pix"], [0]) == 2 + 2 * 4 + 3 * 3
+    assert [len(one.methods or ()) for one in read_claim(tmp_path / "out").asked] == [1, 1, 2, 1]
+    assert asked(None) == asked(["telea"]) == len(planned(benchmark))
+    assert read_claim(tmp_path / "out").asked == (Asked(),)
+
+
+def test_what_an_earlier_version_was_asked_for_is_read(tmp_path: Path) -> None:
+    claim(tmp_path / "out", load_benchmark("people-quick"), None, ["telea"], [0])
+    marker = tmp_path / "out" / "bench.json"
+    about = json.loads(marker.read_text())
+    (one,) = about.pop("asked")
+    marker.write_text(json.dumps(about | one))
+    assert read_claim(tmp_path / "out").asked == (Asked(("telea",), (0,)),)
 
 
 def test_resuming_takes_the_same_benchmark_photos_and_methods(
@@ -102,10 +124,12 @@ def test_resuming_takes_the_same_benchmark_photos_and_methods(
     monkeypatch.setattr(leaderboards.run, "run_benchmark", noted)
     benchmark, photos = load_benchmark("photos-small"), tmp_path / "photos"
     claim(tmp_path / "out", benchmark, photos, ["telea", "mask.identity"], [0])
+    claim(tmp_path / "out", benchmark, photos, ["biharmonic"])
     done = call("bench", "resume", tmp_path / "out", "--rerun", "never", "--jobs", "3")
     assert done.exit_code == 0, done.output
     methods = ["telea", "mask.identity"]
-    assert seen == [(benchmark, tmp_path / "out", photos.resolve(), "never", methods, [0], 3)]
+    same = (benchmark, tmp_path / "out", photos.resolve(), "never")
+    assert seen == [(*same, methods, [0], 3), (*same, ["biharmonic"], None, 3)]
     done = call("bench", "resume", tmp_path)
     assert done.exit_code == 2 and "make one with `hdeocc bench run`" in done.output
 

@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 
 from leaderboards import gallery, stats
 from leaderboards.folder import Folder
-from leaderboards.formats import COST, count, footnotes, milliseconds
+from leaderboards.formats import COST, EMPTY, count, footnotes, milliseconds, unlike_budgets
 from leaderboards.gallery import Cases
+from leaderboards.latex import to_latex
+from leaderboards.markdown import terminal_notes, to_markdown
 from leaderboards.page_data import table_data
 from leaderboards.records import Protocol, Record, Total
 from leaderboards.tables import Table, filtered, make_tables
@@ -98,6 +100,55 @@ def test_a_row_that_is_told_a_truth_outranks_nobody_and_is_never_bold(
     assert [(row.key, row.rank) for row in without.rows] == [
         (row.key, row.rank) for row in table.rows[:2]
     ]
+
+
+def test_rows_that_are_told_unlike_truths_do_not_rank_among_each_other() -> None:
+    told = {"a": ["occluder"], "b": ["amodal"], "c": ["amodal"]}
+    rows = [record(m, s, consumes=told[m]) for m, s in zip("abc", (HIGH, LOW, HIGH), strict=True)]
+    more = {"pretrained": "Places2", "consumes": ["amodal"]}
+    (table,) = make_tables([*rows, record("d", LOW, **more), record("e", HIGH, pretrained="COCO")])
+    assert _ranks(table) == {"a": 1, "c": 1, "b": 2, "d": 1, "e": 1}
+    labels = {table.label(row.record) for row in table.rows}
+    assert {"D (pre-trained on Places2, told: amodal)", "E (pre-trained on COCO)"} <= labels
+
+
+def test_seeds_that_read_unlike_things_are_no_seeds_of_one_row() -> None:
+    seeds = [record("a", LOW, seed=0), record("a", LOW, seed=1, consumes=["initial", "occluder"])]
+    (table,) = make_tables(seeds)
+    assert [(row.seeds, row.apart) for row in table.rows] == [((0,), ""), ((1,), "told: occluder")]
+
+
+def test_unlike_budgets_are_said_below_the_table() -> None:
+    def trained(name: str, samples: int, lr: float = 1e-3) -> Record:
+        spent = {"mask": {"samples": samples, "batch": 8, "lr": lr}}
+        return record(name, LOW, learned=True, budget=spent)
+
+    (like,) = make_tables([trained("a", 9000), trained("b", 9000, 2e-3), record("c", LOW)])
+    assert unlike_budgets(like) == ""
+    (unlike,) = make_tables([trained("a", 9000), trained("b", 70), record("c", LOW)])
+    said = "Trained on unlike budgets. mask 9,000 samples by 8: A; mask 70 samples by 8: B."
+    assert unlike_budgets(unlike) == said
+    assert said in to_markdown([unlike]) and "unlike" not in to_markdown([like])
+    assert said in to_latex([unlike]).replace("\\", "") and said in terminal_notes(unlike)
+
+
+def test_a_row_of_one_training_is_not_said_to_be_certain() -> None:
+    again = "What another training of a row with one seed would give is in no interval"
+    several = [record("a", LOW, seed=i, learned=True) for i in (0, 1)]
+    (sure,) = make_tables([*several, record("b", HIGH)])
+    assert again not in to_markdown([sure]) and "over people and seeds" in to_markdown([sure])
+    (unsure,) = make_tables([*several, record("b", HIGH, learned=True)])
+    assert again in to_markdown([unsure]) and again in to_latex([unsure])
+
+
+def test_the_terminal_tells_empty_columns_from_empty_cells() -> None:
+    half, none = record("a", LOW), record("b", LOW)
+    totals = {k: v for k, v in none.totals.items() if k != "invisible_iou"}
+    none = none.model_copy(update={"totals": totals, "empty": {"invisible_iou": "nothing hidden"}})
+    (table,) = make_tables([half, none])
+    assert f"{EMPTY} nothing hidden" in terminal_notes(table)
+    (table,) = make_tables([none])
+    assert "Empty columns are left out: nothing hidden" in terminal_notes(table)
 
 
 def test_true_masks_are_given_on_the_content_track_and_the_true_parsing_is_not() -> None:

@@ -22,8 +22,8 @@ from torch import nn
 
 from hdeocc.fast import for_inference
 from hdeocc.method import method_class
+from hdeocc.provenance import device_name
 from leaderboards.cost import macs_of
-from leaderboards.provenance import device_name
 from leaderboards.speed import Precision, SpeedBenchmark, SpeedRow, load_speed
 from leaderboards.timing import one_pass, own_network, repeat
 from leaderboards.timing_table import published_timing

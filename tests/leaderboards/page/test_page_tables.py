@@ -40,7 +40,7 @@ def test_a_column_sorts_the_better_way_first_then_the_other(visit: Open) -> None
     assert ours == sorted(ours)
     head.locator("button").click()
     assert head.get_attribute("aria-sort") == "descending"
-    turned = ours[::-1] + theirs[::-1]
+    turned = ours[::-1] + theirs  # each of these is told other things
     assert numbers(opened.column("content", "lpips_hole")) == turned, "what ranks apart stays below"
     others = opened.table("content").locator("th[aria-sort]:not([aria-sort=none])")
     assert others.count() == 1
