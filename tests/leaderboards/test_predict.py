@@ -11,13 +11,14 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from baselines.pix2pix import Pix2PixMask
 from hdeocc.batch import Batch, collate
 from hdeocc.cli import main
 from hdeocc.fitted import Fitted, unfitted
 from hdeocc.two_stage_mask import TwoStageMask
-from leaderboards.cost import count_macs
+from leaderboards.cost import count_macs, macs_of
 from leaderboards.folder import Folder, resumed_folder
 from leaderboards.pictures import read_png
 from leaderboards.predict import masks_of, predict_content, predict_masks
@@ -132,6 +133,24 @@ def test_multiply_adds_are_those_of_the_layers() -> None:
     by_hand = counted
     assert count_macs(method, given) == by_hand > 1e6
     assert count_macs(fakes.FakeIdentity("quick"), given) is None
+
+
+def test_multiply_adds_of_attention_are_those_of_its_products() -> None:
+    # torch's own layer, and a call of its attention, both of which it fuses where it can.
+    places, width, heads = 10, 16, 2
+    layer = nn.TransformerEncoderLayer(width, heads, 3 * width, batch_first=True).eval()
+    tokens = torch.rand(1, places, width)
+    projections = 4 * places * width**2 + 2 * places * width * 3 * width
+    products = 2 * places**2 * width
+
+    @torch.inference_mode()
+    def encode() -> Tensor:
+        return layer(tokens)
+
+    assert macs_of(encode) == projections + products
+    split = tokens.view(1, places, heads, width // heads).transpose(1, 2)
+    assert macs_of(lambda: F.scaled_dot_product_attention(split, split, split)) == products
+    assert torch.backends.mha.get_fastpath_enabled(), "it is as it was"
 
 
 # The commands, on the built data set of a small run.
