@@ -233,6 +233,14 @@ def test_the_matrix_and_the_figures(tiny: Path) -> None:
     assert done.output.splitlines()[0].startswith("track,metric,first,second,difference")
     done = call("leaderboard", "matrix", tiny, "--metric", "iuo", "--track", "mask")
     assert done.exit_code == 2 and "did you mean iou" in done.output
+    done = call("leaderboard", "matrix", tiny, "--csv")
+    assert done.output.count("track,metric") == 1
+    assert {row["track"] for row in csv.DictReader(done.output.splitlines())} == {"mask", "content"}
+    done = call("leaderboard", "matrix", tiny, "--metric", "iou", "--csv")
+    assert done.exit_code == 0, "the content track has no such metric"
+    assert {row["track"] for row in csv.DictReader(done.output.splitlines())} == {"mask"}
+    done = call("leaderboard", "matrix", tiny, "--metric", "iuo")
+    assert done.exit_code == 2 and "did you mean iou" in done.output
     done = call("leaderboard", "figures", tiny, "--track", "mask", "--count", "2", "--seed", "1")
     assert done.exit_code == 0, done.output
     assert (tiny / "figures" / "figure-mask.png").read_bytes()[:4] == b"\x89PNG"
