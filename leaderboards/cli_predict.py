@@ -127,11 +127,11 @@ def score(
     dataset = Dataset.open(data)
     chosen = dataset.split(split)
     given = None if consumes is None else [one.strip() for one in consumes.split(",")]
+    pictures = pictures_of(predictions, masks, track)
     facts = facts_of(
         predictions, dataset.recipe.name, chosen.fingerprint, name, given, masks, trained_on
     )
     rules = Rules("official" if protocol == "official" else "strict", border_band)
-    pictures = pictures_of(predictions, masks, track)
     known = data_facts(dataset, split)
     cache = truth_cache()
     record = score_folder(pictures, chosen, known, facts, rules, cache=cache, vgg=vgg).record

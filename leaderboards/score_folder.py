@@ -18,8 +18,9 @@ from synth.store import Split
 
 _NAMED = 5
 _PICTURES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".npy"}
+GREY = 0
 # PNG's colour types by the channels that reading them gives.
-_KINDS = {0: "grey", 2: "RGB", 3: "palette", 4: "grey with opacity", 6: "RGB with opacity"}
+_KINDS = {GREY: "grey", 2: "RGB", 3: "palette", 4: "grey with opacity", 6: "RGB with opacity"}
 _WANTED = {1: "grey", 3: "RGB"}
 _HEADER = 33  # bytes of a PNG up to the end of its header
 
@@ -128,15 +129,28 @@ def _shape(test: Split) -> tuple[int, int]:
     return height, width
 
 
-def _fault(path: Path, shape: tuple[int, int], channels: int) -> str | None:
-    """What is wrong with a picture, from its header; None where it is as expected."""
+def read_header(path: Path) -> tuple[int, int, int, int]:
+    """Width, height, depth and colour type of a whole PNG file, which is not decoded.
+
+    Raises:
+        ValueError: it is none, or cannot be read; the message says so.
+    """
     try:
         content = path.read_bytes()
     except OSError as error:
-        return f"cannot be read ({error.strerror})"
+        raise ValueError(f"cannot be read ({error.strerror})") from None
     if not is_whole_png(content) or content[12:16] != b"IHDR" or len(content) < _HEADER:
-        return "is not a readable PNG"
+        raise ValueError("is not a readable PNG")
     width, height, depth, kind = struct.unpack(">IIBB", content[16:26])
+    return width, height, depth, kind
+
+
+def _fault(path: Path, shape: tuple[int, int], channels: int) -> str | None:
+    """What is wrong with a picture, from its header; None where it is as expected."""
+    try:
+        width, height, depth, kind = read_header(path)
+    except ValueError as error:
+        return str(error)
     if (height, width) != shape:
         return f"is {width}x{height} pixels, not {shape[1]}x{shape[0]}"
     if _KINDS.get(kind) != _WANTED[channels] or depth > 8:

@@ -4,6 +4,8 @@ import csv
 import json
 import re
 import shutil
+import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -150,7 +152,8 @@ def test_a_result_that_was_not_written_is_named(tiny: Path, tmp_path: Path) -> N
 def test_a_foreign_pipeline_brings_its_masks(tiny: Path, tmp_path: Path) -> None:
     photos = Folder(tiny).predictions("full", "convex-hull+telea-person", 0)
     theirs, out = masks(tiny, tmp_path / "theirs"), tmp_path / "full.json"
-    call("score", photos, tiny / "data", "--masks", theirs, "--name", "P", "--out", out)
+    call("score", photos, tiny / "data", "--masks", theirs, "--name", "P",
+         "--consumes", "image,initial", "--out", out)  # fmt: skip
     done = call("leaderboard", "add", out, tiny, "--predictions", photos)
     assert done.exit_code == 2 and "need their masks" in done.output
     assert call("leaderboard", "add", out, tiny, "--predictions", photos,
@@ -268,8 +271,87 @@ def test_a_pipeline_costs_and_reads_what_both_steps_do(tiny: Path) -> None:
     both = facts_of(photos, "b", split, masks=hulls)
     assert (both.parameters, both.milliseconds) == (whole.parameters, whole.milliseconds)
     assert both.consumes == whole.consumes
-    alone = facts_of(photos, "b", split)
+    (hulls / "predictions.json").unlink()
+    alone = facts_of(photos, "b", split, consumes=["image"], masks=hulls)
     assert alone.parameters is None and alone.milliseconds is None, "of one step alone"
+
+
+@pytest.mark.parametrize("silent", ["mask", "full"])
+def test_a_pipeline_is_not_taken_to_read_what_one_step_does(
+    silent: str, tiny: Path, tmp_path: Path
+) -> None:
+    place = Folder(tiny)
+    photos = place.predictions("full", "convex-hull+telea-person", 0)
+    hulls = place.predictions("mask", "convex-hull", 0)
+    lacks = hulls if silent == "mask" else photos
+    (lacks / "predictions.json").unlink()
+    asked = ("score", photos, tiny / "data", "--masks", hulls, "--out", tmp_path / "full.json")
+    done = call(*asked)
+    assert done.exit_code == 2 and done.output.startswith(f"Error: {lacks}: nothing says what")
+    assert "--consumes" in done.output and len(done.output.strip().splitlines()) == 1
+    assert call(*asked, "--consumes", "image,initial,amodal").exit_code == 0
+    assert read_record(tmp_path / "full.json").consumes == ("amodal", "image", "initial")
+
+
+def test_photos_are_scored_on_the_track_that_they_were_made_for(tiny: Path) -> None:
+    place, data = Folder(tiny), tiny / "data"
+    photos = place.predictions("full", "convex-hull+telea-person", 0)
+    for more in ((), ("--track", "content"), ("--consumes", "image")):
+        done = call("score", photos, data, *more)
+        assert done.exit_code == 2 and "of the full track" in done.output
+        assert "give those with --masks DIR" in done.output
+    hulls = place.predictions("mask", "convex-hull", 0)
+    done = call("score", place.predictions("content", "telea-person", 0), data, "--masks", hulls)
+    assert done.exit_code == 2 and "of the content track" in done.output
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ({"parameters": -3}, "parameters: Input should be greater than or equal to 0"),
+        ({"weights_sha256": {"a": 1}}, "weights_sha256.a: Input should be a valid string"),
+        ({"milliseconds": float("nan")}, "milliseconds: Input should be a finite number"),
+        ({"method": "../evil"}, "method: String should match"),
+    ],
+)
+def test_what_predictions_cannot_say_is_named_with_its_file(
+    said: dict[str, Any], words: str, tiny: Path, tmp_path: Path
+) -> None:
+    theirs = masks(tiny, tmp_path / "theirs")
+    (theirs / "predictions.json").write_text(json.dumps(said))
+    done = call("score", theirs, tiny / "data", "--consumes", "initial")
+    assert done.exit_code == 2, done.output
+    assert done.output.startswith(f"Error: {theirs / 'predictions.json'}: ")
+    assert words in done.output and len(done.output.strip().splitlines()) == 1
+
+
+def _claims(width: int, height: int) -> bytes:
+    """A PNG file whose header alone is sound."""
+    header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    parts = (header, b"IEND")
+    chunks = (struct.pack(">I", len(p) - 4) + p + struct.pack(">I", zlib.crc32(p)) for p in parts)
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "is not a readable PNG; write it again"),
+        (_claims(100_000, 100_000), "is 100000x100000 pixels, not 64x64"),
+        (None, "cannot be read (Is a directory); write it again"),
+    ],
+)
+def test_a_first_picture_that_tells_nothing_is_named(
+    content: bytes | None, words: str, tiny: Path, tmp_path: Path
+) -> None:
+    theirs = masks(tiny, tmp_path / "theirs")
+    first = min(theirs.iterdir())
+    first.unlink()
+    first.mkdir() if content is None else first.write_bytes(content)
+    done = call("score", theirs, tiny / "data", "--consumes", "initial")
+    assert done.exit_code == 2, done.output
+    assert done.output.startswith(f"Error: {first}: {words}")
+    assert len(done.output.strip().splitlines()) == 1
 
 
 def test_why_nobody_has_a_number_of_parsing(tiny: Path) -> None:
