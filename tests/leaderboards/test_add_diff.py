@@ -15,6 +15,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from hdeocc.cli import main
+from leaderboards import cli_predict
 from leaderboards.cost import macs_together
 from leaderboards.diff import diff
 from leaderboards.folder import Folder
@@ -372,6 +373,26 @@ def test_who_learned_elsewhere_says_so_or_it_is_said(tiny: Path, tmp_path: Path)
     assert facts_of(folder, "b", split).pretrained == "Places2"
     photos = Folder(tiny).predictions("full", "convex-hull+telea-person", 0)
     assert facts_of(photos, "b", split, masks=folder).pretrained == "Places2"
+
+
+def test_a_result_is_there_before_it_is_printed(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs, out = masks(tiny, tmp_path / "theirs"), tmp_path / "theirs.json"
+
+    def closed(*_: object) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr(cli_predict, "_print", closed)
+    call("score", theirs, tiny / "data", "--consumes", "initial", "--out", out)
+    assert read_record(out).complete
+
+
+def test_where_no_result_can_lie_is_refused_before_scoring(tiny: Path, tmp_path: Path) -> None:
+    theirs = masks(tiny, tmp_path / "theirs")
+    (theirs / "000004.png").unlink()  # what scoring would refuse
+    done = call("score", theirs, tiny / "data", "--consumes", "initial", "--out", tmp_path)
+    assert done.exit_code == 2 and f"{tmp_path}: is not the name of a file" in done.output
 
 
 @pytest.mark.parametrize(
