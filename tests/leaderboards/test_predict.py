@@ -209,6 +209,20 @@ def test_mistakes_are_one_line(data: Path, finished_tiny: Path, tmp_path: Path) 
     assert not (tmp_path / "x").exists()
 
 
+def test_the_current_folder_is_no_place_for_predictions(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("x")
+    for out, words in ((".", "is or holds the current folder"), ("file", "is a file")):
+        done = call("predict", "mask.identity", data, "--out", out)
+        assert done.exit_code == 2 and words in done.output, done.output
+        assert len(done.output.strip().splitlines()) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    done = call("predict", "mask.identity", data, "--out", "new/../new")
+    assert done.exit_code == 0 and (tmp_path / "new" / "predictions.json").is_file()
+
+
 def test_a_learned_method_leaves_its_parsing(data: Path, tmp_path: Path) -> None:
     torch.manual_seed(0)
     split = Dataset.open(data).split("test")
