@@ -14,6 +14,7 @@ from leaderboards.records import METHOD, UNMEASURED, ResultTrack, reason
 from leaderboards.score import Facts, consumed_together
 from leaderboards.score_folder import GREY, read_header
 from leaderboards.score_pictures import Pictures
+from synth.atomic import temporaries
 from synth.errors import InputError
 from synth.settings import hint
 
@@ -50,7 +51,8 @@ def _is_grey(folder: Path) -> bool:
     """Whether the first picture of a folder is a mask, by its header."""
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; give the folder of ID.png predictions")
-    path = next(iter(sorted(folder.glob("*.png"))), None)
+    unfinished = temporaries(folder)
+    path = min((path for path in folder.glob("*.png") if path not in unfinished), default=None)
     if path is None:
         raise InputError(f"{folder}: holds no PNG files; give the folder of ID.png predictions")
     try:

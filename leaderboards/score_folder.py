@@ -12,6 +12,7 @@ from leaderboards.score import Facts, make_record
 from leaderboards.score_pictures import Pictures, PictureScorer, expected
 from metrics import protocol, weights
 from metrics.truth import Rules
+from synth.atomic import temporaries
 from synth.codec import is_whole_png
 from synth.errors import InputError
 from synth.store import Split
@@ -118,8 +119,11 @@ def _files(folder: Path, ids: Iterable[str]) -> list[Path]:
 
 
 def _foreign(folder: Path, ids: Iterable[str]) -> list[Path]:
-    """Pictures of a folder that are no sample's; other files beside them do not matter."""
-    known = {f"{one}.png" for one in ids}
+    """Pictures of a folder that are no sample's; other files beside them do not matter.
+
+    Nor do pictures of ours that somebody was killed in the middle of.
+    """
+    known = {f"{one}.png" for one in ids} | {path.name for path in temporaries(folder)}
     found = [path for path in folder.iterdir() if path.suffix.lower() in _PICTURES]
     return sorted(path for path in found if path.name not in known and path.is_file())
 

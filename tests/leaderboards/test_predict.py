@@ -17,10 +17,14 @@ from hdeocc.batch import Batch, collate
 from hdeocc.cli import main
 from hdeocc.fitted import Fitted, unfitted
 from hdeocc.two_stage_mask import TwoStageMask
+from leaderboards import folder as folders
 from leaderboards.cost import count_macs
 from leaderboards.folder import Folder, resumed_folder
 from leaderboards.pictures import read_png
 from leaderboards.predict import masks_of, predict_content, predict_masks
+from leaderboards.score_folder import faults_of
+from leaderboards.score_pictures import Pictures
+from synth.atomic import temporary
 from synth.errors import InputError
 from synth.recipe import load_recipe
 from synth.store import Dataset
@@ -91,6 +95,42 @@ def test_what_another_method_left_is_not_gone_on_with(tmp_path: Path) -> None:
     with resumed_folder(tmp_path / "out", "two") as folder:
         assert left() == ["part.txt"]
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_picture_that_a_kill_broke_off_is_cleaned_away(tmp_path: Path) -> None:
+    broken = temporary(Path("a.png")).name
+    with pytest.raises(RuntimeError), resumed_folder(tmp_path / "out", "one") as folder:
+        (folder / "parsing").mkdir()
+        for place in (folder, folder / "parsing"):
+            (place / broken).write_bytes(b"a")
+        raise RuntimeError
+    with resumed_folder(tmp_path / "out", "one"):
+        pass
+    assert [path.name for path in (tmp_path / "out").rglob("*")] == ["parsing"]
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_who_is_killed_at_the_very_end_loses_nothing(
+    swapped: bool, test_split: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take_place, out = folders.take_place, tmp_path / "out"
+
+    def killed(unfinished: Path, final: Path) -> None:
+        if swapped:
+            take_place(unfinished, final)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(folders, "take_place", killed)
+    with pytest.raises(KeyboardInterrupt):
+        predict_masks(out, fitted(Dies("quick")), test_split, again=False)
+    monkeypatch.undo()
+    before = times(out if swapped else tmp_path / ".out.part")
+    assert len(before) == 6
+    made = predict_masks(out, fitted(Dies("quick")), test_split, again=False)
+    assert times(made.folder) == before
+    assert faults_of(Pictures(masks=out), test_split).none
+    predict_masks(out, fitted(Dies("quick")), test_split, again=True)
+    assert not (out / "part.txt").exists()
 
 
 def test_what_is_known_of_predictions_lies_beside_them(test_split: Any, tmp_path: Path) -> None:
