@@ -1,16 +1,15 @@
 """Predictions of any program, a folder of pictures by sample id: checked by name, then scored."""
 
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
 from hdeocc.folders import digest
-from leaderboards.records import Data, Record
+from leaderboards.records import Data, Protocol, Record
 from leaderboards.score import Facts, make_record
 from leaderboards.score_pictures import Pictures, PictureScorer, expected
-from metrics import protocol, weights
 from metrics.truth import Rules
 from synth.atomic import temporaries
 from synth.codec import is_whole_png
@@ -100,7 +99,7 @@ def faults_of(pictures: Pictures, test: Split) -> Faults:
     wrong = {
         path: reason
         for folder, channels in folders
-        for path in _files(folder, test.ids)
+        for path in pictures_in(folder, test.ids)
         if (reason := _fault(path, shape, channels)) is not None
     }
     extra = [path for folder, _ in folders for path in _foreign(folder, test.ids)]
@@ -113,7 +112,8 @@ def faults_of(pictures: Pictures, test: Split) -> Faults:
     return Faults(tuple(missing), tuple(extra), wrong)
 
 
-def _files(folder: Path, ids: Iterable[str]) -> list[Path]:
+def pictures_in(folder: Path, ids: Iterable[str]) -> list[Path]:
+    """The pictures that a folder has of some samples."""
     paths = [folder / f"{one}.png" for one in ids]
     return [path for path in paths if path.is_file()]
 
@@ -195,17 +195,29 @@ def score_folder(
     faults.refuse(partial=partial)
     scorer = PictureScorer(test, cache, vgg)
     scored = scorer.score(pictures, rules, facts.title)
-    record = make_record(scored, facts, rules, data, _key(pictures, scorer, rules))
-    return FolderScore(record, faults)
+    by = Protocol(name=rules.name, border_band=rules.border_band)
+    key = _key(pictures, test, by, scorer.networks_of(pictures.track))
+    return FolderScore(make_record(scored, facts, rules, data, key), faults)
 
 
-def _key(pictures: Pictures, scorer: PictureScorer, rules: Rules) -> str:
-    """Digest of everything the numbers depend on, the bytes of the pictures included."""
-    test = scorer.test
+def is_of(record: Record, pictures: Pictures, test: Split) -> bool:
+    """Whether a record that `score_folder` made is of these very pictures."""
+    key = _key(pictures, test, record.protocol, record.feature_networks)
+    return pictures.track == record.track and key == record.score_key
+
+
+def _key(pictures: Pictures, test: Split, by: Protocol, networks: Mapping[str, str]) -> str:
+    """Digest of everything the numbers depend on, the bytes of the pictures included.
+
+    ``networks``: name -> source and SHA-256, as `PictureScorer.networks_of` and records have them.
+    """
     made = [
-        [(path.name, sha256(path.read_bytes()).hexdigest()) for path in _files(folder, test.ids)]
+        [
+            (path.name, sha256(path.read_bytes()).hexdigest())
+            for path in pictures_in(folder, test.ids)
+        ]
         for folder, _ in pictures.folders()
     ]
-    networks = [weights.sha256(name) for name in scorer.networks_of(pictures.track)]
-    by = [protocol.VERSION, rules.name, rules.border_band]
-    return digest([pictures.track, made, test.fingerprint, by, networks])
+    shas = [about.rpartition("sha256 ")[2] for about in networks.values()]
+    rules = [by.version, by.name, by.border_band]
+    return digest([pictures.track, made, test.fingerprint, rules, shas])

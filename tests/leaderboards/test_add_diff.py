@@ -145,6 +145,49 @@ def test_a_foreign_result_stands_beside_ours_and_can_be_verified(
     assert done.exit_code == 2 and "has a result mask.their-hull.seed-0" in done.output
 
 
+def test_pictures_that_were_not_scored_are_refused(tiny: Path, tmp_path: Path) -> None:
+    _, out = _foreign(tiny, tmp_path)
+    (tmp_path / "empty").mkdir()
+    other = Folder(tiny).predictions("mask", "identity", 0)
+    photos = Folder(tiny).predictions("content", "telea-person", 0)
+    wrong = [
+        (tmp_path / "gone", "no such folder"),
+        (tmp_path / "empty", "8 predictions are missing"),
+        (other, f"holds other pictures than {out} was scored from"),
+        (photos, "is 8-bit RGB, not 8-bit grey"),
+    ]
+    for folder, words in wrong:
+        done = call("leaderboard", "add", out, tiny, "--predictions", folder)
+        assert done.exit_code == 2 and words in done.output, done.output
+        assert len(done.output.strip().splitlines()) == 1
+    assert len(read_records(tiny / "results")) == 8
+    assert not Folder(tiny).predictions("mask", "theirs", 0).exists()
+    shutil.rmtree(tiny / "data")
+    done = call("leaderboard", "add", out, tiny, "--predictions", tmp_path / "theirs")
+    assert done.exit_code == 2 and "so no picture can be checked" in done.output
+
+
+def test_pictures_that_are_there_are_not_replaced(tiny: Path, tmp_path: Path) -> None:
+    place, data, out = Folder(tiny), tiny / "data", tmp_path / "theirs.json"
+
+    def added(folder: Path, protocol: str) -> Result:
+        more = ("--name", "Theirs", "--consumes", "image", "--protocol", protocol)
+        done = call("score", folder, data, *more, "--track", "content", "--out", out)
+        assert done.exit_code == 0, done.output
+        return call("leaderboard", "add", out, tiny, "--predictions", folder)
+
+    photos = tmp_path / "photos"
+    shutil.copytree(place.predictions("content", "telea-person", 0), photos)
+    assert added(photos, "strict").exit_code == 0
+    kept = {path: path.read_bytes() for path in place.predictions("content", "theirs", 0).iterdir()}
+    assert len(kept) == 8
+    done = added(place.predictions("content", "mean-colour", 0), "official")
+    assert done.exit_code == 2 and "theirs/seed-0: holds other pictures; score" in done.output
+    assert all(path.read_bytes() == content for path, content in kept.items())
+    assert added(photos, "official").exit_code == 0, "these are the same"
+    assert verify(tiny).faults == []
+
+
 def test_a_result_that_was_not_written_is_named(tiny: Path, tmp_path: Path) -> None:
     done = call("leaderboard", "add", tmp_path / "gone.json", tiny)
     assert done.exit_code == 2 and "gone.json: no such file; write one with" in done.output
