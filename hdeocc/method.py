@@ -4,6 +4,7 @@ A method is one class registered under the entry-point group ``hdeocc.methods`` 
 ``TRACK.NAME = "module:Class"``. Listing methods imports none of them.
 """
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from hdeocc.batch import Batch
 
 GROUP = "hdeocc.methods"
+NAMES_FILES = "[A-Za-z0-9_][A-Za-z0-9_.-]*"  # the names of methods, for files are called by them
 PRESETS = ("quick", "small", "full")
 Track = Literal["mask", "content"]
 Preset = Literal["quick", "small", "full"]
@@ -271,13 +273,18 @@ def check_names(track: str, names: Sequence[str], where: str) -> None:
     """Refuse unknown method names of a track, with the closest ones; ``where`` names the asker.
 
     Raises:
-        InputError: for the first unknown name.
+        InputError: for the first unknown name, or one that files cannot have.
     """
     known = [key.split(".", 1)[1] for key in entries(track)]
     for name in names:
         if name not in known:
             meant = hint(name, known)
             raise InputError(f"{where}: no method {name!r} on the {track} track; {meant}")
+        if not re.fullmatch(NAMES_FILES, name):
+            raise InputError(
+                f"{where}: method {name!r} of the {track} track cannot name files; call its entry "
+                "point by letters, digits, dots, hyphens and underscores"
+            )
 
 
 def method_class(track: str, name: str) -> type[Method]:

@@ -5,10 +5,14 @@ from pathlib import Path
 
 from hdeocc.folders import new_folder
 from leaderboards.folder import Folder, opened
+from leaderboards.foreign import pictures_of
 from leaderboards.predict import PARSING
 from leaderboards.records import Record, read_record, read_records, write_record
-from leaderboards.verify import MASKS
+from leaderboards.score_folder import faults_of, is_of, pictures_in
+from leaderboards.score_pictures import Pictures
+from leaderboards.verify import MASKS, stored_pictures
 from synth.errors import InputError
+from synth.store import Dataset, Split
 
 
 def add(
@@ -18,7 +22,7 @@ def add(
 
     Raises:
         InputError: no record, no results to stand beside, another test split or protocol than
-            theirs, or a result that is there already.
+            theirs, a result that is there already, or pictures that it was not scored from.
     """
     if not result.is_file():
         raise InputError(f"{result}: no such file; write one with `hdeocc score ... --out FILE`")
@@ -27,7 +31,7 @@ def add(
     if record.track == "full" and predictions is not None and masks is None:
         raise InputError("--predictions of the full track need their masks; give --masks DIR")
     if predictions is not None:
-        _copy(folder, record, predictions, masks)
+        _copy(result, record, folder, pictures_of(predictions, masks, record.track))
     path = folder.result(record.track, record.method, record.seed, record.protocol.name)
     write_record(path, record)
     return record
@@ -56,16 +60,39 @@ def _check(result: Path, record: Record, others: list[Record]) -> None:
         )
 
 
-def _copy(folder: Folder, record: Record, predictions: Path, masks: Path | None) -> None:
-    if not predictions.is_dir():
-        raise InputError(f"{predictions}: no such folder; give the folder of ID.png")
+def _split_of(folder: Folder) -> Split:
+    if not (folder.data / "dataset.json").is_file():
+        raise InputError(
+            f"{folder.data}: is not there, so no picture can be checked; go on with `hdeocc bench "
+            f"resume {folder.root}`, or leave --predictions out"
+        )
+    return Dataset.open(folder.data).split("test")
+
+
+def _copy(result: Path, record: Record, folder: Folder, pictures: Pictures) -> None:
+    """Keep the pictures of a record, if they are those that it was scored from."""
+    test = _split_of(folder)
+    faults_of(pictures, test).refuse()
+    first = pictures.folders()[0][0]
+    if not is_of(record, pictures, test):
+        raise InputError(
+            f"{first}: holds other pictures than {result} was scored from; give those, or score "
+            "these with `hdeocc score`"
+        )
     place = folder.predictions(record.track, record.method, record.seed)
+    if place.exists():
+        # Those of the same method, by another protocol; whoever they belong to, they stay.
+        if not is_of(record, stored_pictures(folder, record), test):
+            raise InputError(
+                f"{place}: holds other pictures; score yours with another --name, or remove that "
+                "folder and its results"
+            )
+        return
     with new_folder(place) as made:
-        for source, target in ((predictions, made), (masks, made / MASKS)):
-            if source is None:
-                continue
-            target.mkdir(exist_ok=True)
-            for path in sorted(source.glob("*.png")):
-                shutil.copyfile(path, target / path.name)
-            if (source / PARSING).is_dir():
-                shutil.copytree(source / PARSING, target / PARSING, dirs_exist_ok=True)
+        masks = made if pictures.photos is None else made / MASKS
+        targets = {pictures.masks: masks, pictures.photos: made, pictures.parsing: masks / PARSING}
+        for source, target in targets.items():
+            if source is not None:
+                target.mkdir(exist_ok=True)
+                for path in pictures_in(source, test.ids):
+                    shutil.copyfile(path, target / path.name)

@@ -135,7 +135,8 @@ def run(
         "--on": recipe,
     }
     if is_speed(benchmark):
-        _time(benchmark, out, given)
+        chosen = {"--rerun": rerun, "--jobs": jobs, "--workers": workers}
+        _time(benchmark, out, given | {k: v for k, v in chosen.items() if _is_given(k)})
         return
     command = f"hdeocc bench run {_quoted(benchmark)} --out {_quoted(out)}"
     command += "".join(f" {option} {_quoted(value)}" for option, value in given.items() if value)
@@ -147,6 +148,12 @@ def run(
 
 def _jobs(jobs: int) -> str:
     return f" --jobs {jobs}" if jobs > 1 else ""
+
+
+def _is_given(option: str) -> bool:
+    """Whether the user gave an option of the command, not its default."""
+    source = click.get_current_context().get_parameter_source(option.removeprefix("--"))
+    return source is not None and source.name != "DEFAULT"
 
 
 def _quoted(value: object) -> str:
@@ -179,14 +186,14 @@ def _numbers(seeds: str | None) -> list[int] | None:
 
 
 def _time(benchmark: str, out: Path, options: dict[str, object]) -> None:
-    """Run a benchmark of speed, which knows neither data nor methods."""
+    """Run a benchmark of speed, which knows neither data nor methods nor steps to do again."""
     from leaderboards.speed import load_speed
     from synth.errors import InputError
 
     for option, value in options.items():
         if value is not None:
             raise InputError(
-                f"{option}: {benchmark} needs no data and times all rows; leave it out"
+                f"{option}: {benchmark} needs no data and times all rows, one by one; leave it out"
             )
     speed = load_speed(benchmark)
     with _interruptible(f"hdeocc bench run {_quoted(benchmark)} --out {_quoted(out)}"):
@@ -272,9 +279,7 @@ def quickstart(out: Path, workers: int | None) -> None:
     from leaderboards.benchmark import load_benchmark
 
     started = time.monotonic()
-    default = click.get_current_context().get_parameter_source("out")
-    given = default is not None and default.name != "DEFAULT"
-    command = f"hdeocc quickstart{f' --out {_quoted(out)}' if given else ''}"
+    command = f"hdeocc quickstart{f' --out {_quoted(out)}' if _is_given('--out') else ''}"
     # Its first user may have a processor that draws a pixel differently; only results that are
     # compared with ours have to be of the very same pixels.
     benchmark = load_benchmark("people-quick").model_copy(update={"fingerprint": None})

@@ -201,13 +201,16 @@ def matrix_command(out: Path, track: str | None, metric: str | None, as_csv: boo
     tables = filtered(make_tables(records_at(out)), track=track)
     if not tables:
         raise InputError(f"{out}: has no results of the {track} track; choose another --track")
-    for table in tables:
-        matrix = significance(table, metric)
-        if as_csv:
-            click.echo(to_csv(matrix), nl=False)
-        else:
-            click.echo(f"#### {TRACK_TITLES[table.track]}, protocol {table.first.protocol}\n")
-            click.echo(to_markdown(matrix))
+    # Tracks have metrics of their own; one that no table has is refused as the first table does.
+    having = [table for table in tables if metric in {spec.name for spec in table.specs}]
+    matrices = [significance(table, metric) for table in having or tables]
+    if as_csv:
+        click.echo(to_csv(matrices), nl=False)
+        return
+    for matrix in matrices:
+        table = matrix.table
+        click.echo(f"#### {TRACK_TITLES[table.track]}, protocol {table.first.protocol}\n")
+        click.echo(to_markdown(matrix))
 
 
 @leaderboard.command("figures", context_settings=WIDE)

@@ -122,22 +122,26 @@ def score(
     from leaderboards.records import write_record
     from leaderboards.score_folder import score_folder
     from metrics.truth import Rules
+    from synth.atomic import check_target
     from synth.store import Dataset
 
+    if out is not None:
+        check_target(out)
     dataset = Dataset.open(data)
     chosen = dataset.split(split)
     given = None if consumes is None else [one.strip() for one in consumes.split(",")]
+    pictures = pictures_of(predictions, masks, track)
     facts = facts_of(
         predictions, dataset.recipe.name, chosen.fingerprint, name, given, masks, trained_on
     )
     rules = Rules("official" if protocol == "official" else "strict", border_band)
-    pictures = pictures_of(predictions, masks, track)
     known = data_facts(dataset, split)
     cache = truth_cache()
     record = score_folder(pictures, chosen, known, facts, rules, cache=cache, vgg=vgg).record
+    if out is not None:
+        write_record(out, record)  # before a word is printed, for a reader may close the pipe
     _print(record)
     if out is not None:
-        write_record(out, record)
         click.echo(f"Result: {out}")
 
 

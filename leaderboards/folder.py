@@ -265,7 +265,11 @@ def resumed_folder(final: Path, key: str, again: bool = False) -> Iterator[Path]
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(parents=True)
         write_text(marker, key)
-    clean_leftovers(temporaries(unfinished), alone=True)
+    inner = [path for path in unfinished.iterdir() if path.is_dir()]
+    for folder in (unfinished, *inner):
+        clean_leftovers(temporaries(folder), alone=True)
     yield unfinished
-    marker.unlink()
+    # Without its marker an unfinished folder would be begun anew by who was killed right then; in
+    # the final one a marker means nothing.
     take_place(unfinished, final)
+    (final / PART).unlink()

@@ -4,16 +4,17 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hdeocc.batch import INPUTS
 from hdeocc.folders import read_json
 from leaderboards.cost import macs_together
 from leaderboards.predict import ABOUT, PARSING
-from leaderboards.records import UNMEASURED, ResultTrack
+from leaderboards.records import METHOD, UNMEASURED, ResultTrack, reason
 from leaderboards.score import Facts, consumed_together
+from leaderboards.score_folder import GREY, read_header
 from leaderboards.score_pictures import Pictures
+from synth.atomic import temporaries
 from synth.errors import InputError
 from synth.settings import hint
 
@@ -43,20 +44,45 @@ def _track(folder: Path, masks: Path | None, given: str | None) -> ResultTrack:
         raise InputError("--track full needs the predicted masks too; give them with --masks DIR")
     if given in ("mask", "content"):
         return "mask" if given == "mask" else "content"
-    return "mask" if _first(folder).ndim == 2 else "content"
+    return "mask" if _is_grey(folder) else "content"
 
 
-def _first(folder: Path) -> np.ndarray:
-    """The first picture of a folder, which tells masks (grey) from photos."""
+def _is_grey(folder: Path) -> bool:
+    """Whether the first picture of a folder is a mask, by its header."""
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; give the folder of ID.png predictions")
-    path = next(iter(sorted(folder.glob("*.png"))), None)
+    unfinished = temporaries(folder)
+    path = min((path for path in folder.glob("*.png") if path not in unfinished), default=None)
     if path is None:
         raise InputError(f"{folder}: holds no PNG files; give the folder of ID.png predictions")
-    picture = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
-    if picture is None:
-        raise InputError(f"{path}: is no readable PNG file; write it again")
-    return np.asarray(picture)
+    try:
+        *_, kind = read_header(path)
+    except ValueError as error:
+        raise InputError(f"{path}: {error}; write it again") from None
+    return kind == GREY
+
+
+class Said(BaseModel):
+    """What predictions.json says, as far as a record repeats it; the defaults: nobody said."""
+
+    model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
+
+    fingerprint: str | None = None
+    track: ResultTrack | None = None
+    method: str | None = Field(None, pattern=METHOD)
+    title: str | None = None
+    seed: int = Field(0, ge=0)
+    preset: str = ""
+    consumes: list[str] = []
+    learned: bool | None = None
+    pretrained: str | None = None
+    options: dict[str, Any] = {}
+    parameters: int | None = Field(None, ge=0)
+    macs: int | None = Field(None, ge=0)
+    milliseconds: float | None = Field(None, ge=0, allow_inf_nan=False)
+    device: str = UNMEASURED
+    weights_sha256: dict[str, str] = {}
+    holds: list[str] = []
 
 
 def facts_of(
@@ -75,55 +101,88 @@ def facts_of(
     method learned from, which makes its row rank apart.
 
     Raises:
-        InputError: nothing says what the method was given, an unknown input, or predictions that
-            say they are of another split than that of ``fingerprint``.
+        InputError: nothing says what the method was given, an unknown input, a predictions.json
+            that is damaged, or predictions that say they are of another track, or of another split
+            than that of ``fingerprint``.
     """
-    about = _about(folder)
-    made_for = about.get("fingerprint", fingerprint)
-    if made_for != fingerprint:
+    said = _said(folder)
+    if said.fingerprint not in (None, fingerprint):
         raise InputError(
-            f"{folder / ABOUT}: these predictions are of the split {str(made_for)[:12]}, not of "
-            f"{fingerprint[:12]}; give the data set and the split they were made for"
+            f"{folder / ABOUT}: these predictions are of the split {str(said.fingerprint)[:12]}, "
+            f"not of {fingerprint[:12]}; give the data set and the split they were made for"
         )
-    if about.get("track") == "full" or masks is not None:
-        about |= _of_both(about, {} if masks is None else _about(masks))
-    title = name or str(about.get("title", folder.resolve().name))
+    _check_holes(folder, said, masks)
+    silent = folder
+    if masks is not None:
+        below = _said(masks)
+        silent = folder if below.consumes else masks
+        said = _of_both(below, said)
+    title = name or said.title or folder.resolve().name
     return Facts(
         benchmark=benchmark,
-        method=str(about["method"]) if name is None and "method" in about else slug(title),
+        method=slug(title) if name is not None or said.method is None else said.method,
         title=title,
-        seed=_int(about.get("seed")) or 0,
-        preset=str(about.get("preset", "")),
-        consumes=_consumes(folder, about, consumes),
-        learned=about["learned"] if isinstance(about.get("learned"), bool) else None,
-        pretrained=trained_on or _text(about.get("pretrained")),
-        options=_dict(about.get("options")),
-        parameters=_int(about.get("parameters")),
-        macs=_int(about.get("macs")),
-        milliseconds=_float(about.get("milliseconds")),
-        device=str(about.get("device", UNMEASURED)),
-        weights_sha256=_dict(about.get("weights_sha256")),
+        seed=said.seed,
+        preset=said.preset,
+        consumes=_consumes(silent, said.consumes, consumes),
+        learned=said.learned,
+        pretrained=trained_on or said.pretrained,
+        options=said.options,
+        parameters=said.parameters,
+        macs=said.macs,
+        milliseconds=said.milliseconds,
+        device=said.device,
+        weights_sha256=said.weights_sha256,
     )
 
 
-def _about(folder: Path) -> dict[str, Any]:
+def _said(folder: Path) -> Said:
     """What our own predictions say of themselves; nothing for those of other programs."""
-    return read_json(folder / ABOUT) if (folder / ABOUT).is_file() else {}
+    path = folder / ABOUT
+    try:
+        return Said.model_validate(read_json(path)) if path.is_file() else Said()
+    except ValidationError as error:
+        raise InputError(
+            f"{path}: says what no result can repeat ({reason(error)}); mend it, or remove it and "
+            "say what is known with --name and --consumes"
+        ) from None
 
 
-def _of_both(photos: dict[str, Any], masks: dict[str, Any]) -> dict[str, Any]:
+def _check_holes(folder: Path, said: Said, masks: Path | None) -> None:
+    """Refuse photos whose holes are those of another track: a predicted hole is not the true one.
+
+    Raises:
+        InputError: photos of the full track without ``masks``, or others with them.
+    """
+    if said.track == "full" and masks is None:
+        raise InputError(
+            f"{folder / ABOUT}: these photos are of the full track, painted into predicted masks; "
+            "give those with --masks DIR"
+        )
+    if said.track == "content" and masks is not None:
+        raise InputError(
+            f"{folder / ABOUT}: these photos are of the content track, painted into the true "
+            "masks; leave --masks out, or predict them again with --masks"
+        )
+
+
+def _of_both(masks: Said, photos: Said) -> Said:
     """Cost and inputs of a pipeline: its photos tell of the second step alone."""
     parts = (masks, photos)
-    trained = dict.fromkeys(part["pretrained"] for part in parts if part.get("pretrained"))
-    read = [_list(part.get("consumes")) for part in parts]
-    inputs = consumed_together(*read) if read[1] else set()
-    return {
-        "parameters": _sum([_int(part.get("parameters")) for part in parts]),
-        "macs": macs_together((_int(p.get("parameters")), _int(p.get("macs"))) for p in parts),
-        "pretrained": " and ".join(map(str, trained)) or None,
-        "milliseconds": _sum([_float(part.get("milliseconds")) for part in parts]),
+    trained = dict.fromkeys(part.pretrained for part in parts if part.pretrained)
+    # Where one of them is silent, what the other reads is not all that the row was given.
+    told = all(part.consumes for part in parts)
+    inputs = consumed_together(masks.consumes, photos.consumes) if told else set()
+    # The network of the first step may be one of those that the second step predicts with.
+    held = f"mask.{masks.method}" in photos.holds
+    together = {
+        "parameters": photos.parameters if held else _sum([part.parameters for part in parts]),
+        "macs": macs_together((part.parameters, part.macs) for part in parts),
+        "pretrained": " and ".join(trained) or None,
+        "milliseconds": _sum([part.milliseconds for part in parts]),
         "consumes": sorted(inputs),
     }
+    return photos.model_copy(update=together)
 
 
 def _sum(values: Sequence[Any]) -> Any:
@@ -132,10 +191,10 @@ def _sum(values: Sequence[Any]) -> Any:
 
 
 def _consumes(
-    folder: Path, about: dict[str, Any], given: Collection[str] | None
+    folder: Path, said: Collection[str], given: Collection[str] | None
 ) -> tuple[str, ...]:
-    inputs = about.get("consumes", []) if given is None else list(given)
-    if not isinstance(inputs, list) or not inputs:
+    inputs = said if given is None else given
+    if not inputs:
         raise InputError(
             f"{folder}: nothing says what the method was given; say it with --consumes, "
             f"a list of: {', '.join(INPUTS)}"
@@ -157,23 +216,3 @@ def slug(name: str) -> str:
     if not short:
         raise InputError(f"--name {name!r}: give a name with letters or digits")
     return short
-
-
-def _int(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None
-
-
-def _float(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) else None
-
-
-def _list(value: object) -> list[str]:
-    return [str(one) for one in value] if isinstance(value, list) else []
-
-
-def _dict(value: object) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}

@@ -41,8 +41,9 @@ def count(n: int | None) -> str:
     if n is None:
         return EMPTY
     for limit, unit in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if n >= limit:
-            return f"{n / limit:.3g} {unit}"
+        # Three figures of 999,600 are 1 M, not 1e+03 k.
+        if float(f"{1000 * n / limit:.3g}") >= 1000:
+            return f"{max(n / limit, 1):.3g} {unit}"
     return str(n)
 
 

@@ -235,6 +235,7 @@ class _Job:
             "preset": method.preset,
             "options": method.options,
             "consumes": sorted(method.consumes),
+            "holds": list(method.holds),
             "learned": method.learned,
             "pretrained": method.pretrained,
             "parameters": method.parameters_used(),

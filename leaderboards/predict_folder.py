@@ -1,5 +1,6 @@
 """Predictions of one method into a folder of the user's, outside of any benchmark."""
 
+import re
 from pathlib import Path
 
 from hdeocc.fitted import Fitted
@@ -8,7 +9,16 @@ from leaderboards.predict import ABOUT, Predictions, predict_content, predict_ma
 from leaderboards.score_folder import faults_of
 from leaderboards.score_pictures import Pictures
 from synth.errors import InputError
+from synth.output import NOTHING, Kind, check_output
 from synth.store import Split
+
+
+def _known(out: Path) -> re.Pattern[str]:
+    """What may lie in a folder for predictions to be gone on with, or replaced."""
+    return re.compile("(?s:.*)") if (out / ABOUT).is_file() else NOTHING
+
+
+_PREDICTIONS = Kind("hdeocc predict did not write", _known)
 
 
 def predict_folder(
@@ -17,10 +27,10 @@ def predict_folder(
     """Predict a split into ``out``, or go on there; with ``masks``, content is painted into them.
 
     Raises:
-        InputError: ``out`` holds something else, or ``masks`` are not those of the split.
+        InputError: ``out`` is a file, holds something else or the current folder, or ``masks`` are
+            not those of the split.
     """
-    if out.is_dir() and any(out.iterdir()) and not (out / ABOUT).is_file():
-        raise InputError(f"{out}: holds something else; give an empty or new folder as --out")
+    out = check_output(out, _PREDICTIONS)
     if fitted.method.track == "mask":
         if masks is not None:
             raise InputError("--masks: a method of the mask track predicts them; leave it out")

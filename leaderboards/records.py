@@ -9,11 +9,14 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from hdeocc.folders import digest, read_json
+from hdeocc.method import NAMES_FILES
 from metrics import protocol
 from metrics.truth import RulesName
 from synth.atomic import write_text
 from synth.errors import InputError
 
+# A method, or both of a pair: it becomes the name of files and folders.
+METHOD = rf"^{NAMES_FILES}(\+{NAMES_FILES})?$"
 UNMEASURED = "not measured"  # the device of predictions whose maker said nothing
 SCHEMA = 2
 ResultTrack = Literal["mask", "content", "full"]
@@ -99,7 +102,7 @@ class Record(_Strict):
     schema_version: int = SCHEMA
     benchmark: str
     track: ResultTrack
-    method: str
+    method: str = Field(pattern=METHOD)
     title: str
     seed: int
     preset: str
@@ -244,13 +247,17 @@ def read_record(path: Path) -> Record:
     try:
         return Record.model_validate(content)
     except ValidationError as error:
-        fault = error.errors()[0]
-        where = ".".join(str(part) for part in fault["loc"])
-        message = str(fault["msg"]).removeprefix("Value error, ")
         raise InputError(
-            f"{path}: not a valid record ({where + ': ' if where else ''}{message}); "
-            "remove it and run the benchmark again"
+            f"{path}: not a valid record ({reason(error)}); remove it and run the benchmark again"
         ) from None
+
+
+def reason(error: ValidationError) -> str:
+    """The first fault of a value, in a few words."""
+    fault = error.errors()[0]
+    where = ".".join(str(part) for part in fault["loc"])
+    message = str(fault["msg"]).removeprefix("Value error, ")
+    return f"{where}: {message}" if where else message
 
 
 def _check_schema(path: Path, schema: object) -> None:

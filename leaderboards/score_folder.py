@@ -1,25 +1,26 @@
 """Predictions of any program, a folder of pictures by sample id: checked by name, then scored."""
 
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
 from hdeocc.folders import digest
-from leaderboards.records import Data, Record
+from leaderboards.records import Data, Protocol, Record
 from leaderboards.score import Facts, make_record
 from leaderboards.score_pictures import Pictures, PictureScorer, expected
-from metrics import protocol, weights
 from metrics.truth import Rules
+from synth.atomic import temporaries
 from synth.codec import is_whole_png
 from synth.errors import InputError
 from synth.store import Split
 
 _NAMED = 5
 _PICTURES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".npy"}
+GREY = 0
 # PNG's colour types by the channels that reading them gives.
-_KINDS = {0: "grey", 2: "RGB", 3: "palette", 4: "grey with opacity", 6: "RGB with opacity"}
+_KINDS = {GREY: "grey", 2: "RGB", 3: "palette", 4: "grey with opacity", 6: "RGB with opacity"}
 _WANTED = {1: "grey", 3: "RGB"}
 _HEADER = 33  # bytes of a PNG up to the end of its header
 
@@ -98,7 +99,7 @@ def faults_of(pictures: Pictures, test: Split) -> Faults:
     wrong = {
         path: reason
         for folder, channels in folders
-        for path in _files(folder, test.ids)
+        for path in pictures_in(folder, test.ids)
         if (reason := _fault(path, shape, channels)) is not None
     }
     extra = [path for folder, _ in folders for path in _foreign(folder, test.ids)]
@@ -111,14 +112,18 @@ def faults_of(pictures: Pictures, test: Split) -> Faults:
     return Faults(tuple(missing), tuple(extra), wrong)
 
 
-def _files(folder: Path, ids: Iterable[str]) -> list[Path]:
+def pictures_in(folder: Path, ids: Iterable[str]) -> list[Path]:
+    """The pictures that a folder has of some samples."""
     paths = [folder / f"{one}.png" for one in ids]
     return [path for path in paths if path.is_file()]
 
 
 def _foreign(folder: Path, ids: Iterable[str]) -> list[Path]:
-    """Pictures of a folder that are no sample's; other files beside them do not matter."""
-    known = {f"{one}.png" for one in ids}
+    """Pictures of a folder that are no sample's; other files beside them do not matter.
+
+    Nor do pictures of ours that somebody was killed in the middle of.
+    """
+    known = {f"{one}.png" for one in ids} | {path.name for path in temporaries(folder)}
     found = [path for path in folder.iterdir() if path.suffix.lower() in _PICTURES]
     return sorted(path for path in found if path.name not in known and path.is_file())
 
@@ -128,15 +133,28 @@ def _shape(test: Split) -> tuple[int, int]:
     return height, width
 
 
-def _fault(path: Path, shape: tuple[int, int], channels: int) -> str | None:
-    """What is wrong with a picture, from its header; None where it is as expected."""
+def read_header(path: Path) -> tuple[int, int, int, int]:
+    """Width, height, depth and colour type of a whole PNG file, which is not decoded.
+
+    Raises:
+        ValueError: it is none, or cannot be read; the message says so.
+    """
     try:
         content = path.read_bytes()
     except OSError as error:
-        return f"cannot be read ({error.strerror})"
+        raise ValueError(f"cannot be read ({error.strerror})") from None
     if not is_whole_png(content) or content[12:16] != b"IHDR" or len(content) < _HEADER:
-        return "is not a readable PNG"
+        raise ValueError("is not a readable PNG")
     width, height, depth, kind = struct.unpack(">IIBB", content[16:26])
+    return width, height, depth, kind
+
+
+def _fault(path: Path, shape: tuple[int, int], channels: int) -> str | None:
+    """What is wrong with a picture, from its header; None where it is as expected."""
+    try:
+        width, height, depth, kind = read_header(path)
+    except ValueError as error:
+        return str(error)
     if (height, width) != shape:
         return f"is {width}x{height} pixels, not {shape[1]}x{shape[0]}"
     if _KINDS.get(kind) != _WANTED[channels] or depth > 8:
@@ -177,17 +195,29 @@ def score_folder(
     faults.refuse(partial=partial)
     scorer = PictureScorer(test, cache, vgg)
     scored = scorer.score(pictures, rules, facts.title)
-    record = make_record(scored, facts, rules, data, _key(pictures, scorer, rules))
-    return FolderScore(record, faults)
+    by = Protocol(name=rules.name, border_band=rules.border_band)
+    key = _key(pictures, test, by, scorer.networks_of(pictures.track))
+    return FolderScore(make_record(scored, facts, rules, data, key), faults)
 
 
-def _key(pictures: Pictures, scorer: PictureScorer, rules: Rules) -> str:
-    """Digest of everything the numbers depend on, the bytes of the pictures included."""
-    test = scorer.test
+def is_of(record: Record, pictures: Pictures, test: Split) -> bool:
+    """Whether a record that `score_folder` made is of these very pictures."""
+    key = _key(pictures, test, record.protocol, record.feature_networks)
+    return pictures.track == record.track and key == record.score_key
+
+
+def _key(pictures: Pictures, test: Split, by: Protocol, networks: Mapping[str, str]) -> str:
+    """Digest of everything the numbers depend on, the bytes of the pictures included.
+
+    ``networks``: name -> source and SHA-256, as `PictureScorer.networks_of` and records have them.
+    """
     made = [
-        [(path.name, sha256(path.read_bytes()).hexdigest()) for path in _files(folder, test.ids)]
+        [
+            (path.name, sha256(path.read_bytes()).hexdigest())
+            for path in pictures_in(folder, test.ids)
+        ]
         for folder, _ in pictures.folders()
     ]
-    networks = [weights.sha256(name) for name in scorer.networks_of(pictures.track)]
-    by = [protocol.VERSION, rules.name, rules.border_band]
-    return digest([pictures.track, made, test.fingerprint, by, networks])
+    shas = [about.rpartition("sha256 ")[2] for about in networks.values()]
+    rules = [by.version, by.name, by.border_band]
+    return digest([pictures.track, made, test.fingerprint, rules, shas])

@@ -21,6 +21,11 @@ from metrics.protocol import MetricSpec
 from synth.errors import InputError
 from synth.settings import hint
 
+_HEAD = (
+    "track", "metric", "first", "second", "difference", "low", "high", "p", "p_holm", "n",
+    "protocol", "protocol_version", "border_band", "test_fingerprint",
+)  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Pair:
@@ -90,17 +95,22 @@ def holm(ps: Sequence[float]) -> list[float]:
     return corrected
 
 
-def to_csv(matrix: Matrix) -> str:
-    """One line a pair, in full precision."""
+def to_csv(matrices: Sequence[Matrix]) -> str:
+    """One line a pair, in full precision; pairs of all matrices stand below one heading.
+
+    The last columns tell matrices apart, by the names that they have in leaderboard.csv.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    head = ("track", "metric", "first", "second", "difference", "low", "high", "p", "p_holm", "n")
-    writer.writerow(head)
-    for pair in matrix.pairs:
-        found = pair.found
-        numbers = (found.mean, found.interval.low, found.interval.high, found.p, pair.holm)
-        names = (matrix.table.track, matrix.spec.name, pair.first.key, pair.second.key)
-        writer.writerow([*names, *map(repr, numbers), found.n])
+    writer.writerow(_HEAD)
+    for matrix in matrices:
+        rules, data = matrix.table.first.protocol, matrix.table.first.data
+        group = (rules.name, rules.version, rules.border_band, data.test_fingerprint)
+        for pair in matrix.pairs:
+            found = pair.found
+            numbers = (found.mean, found.interval.low, found.interval.high, found.p, pair.holm)
+            names = (matrix.table.track, matrix.spec.name, pair.first.key, pair.second.key)
+            writer.writerow([*names, *map(repr, numbers), found.n, *group])
     return text.getvalue()
 
 

@@ -3,10 +3,12 @@
 Nothing is fitted, predicted or scored: pictures and every other number stay as they are.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from hdeocc.fitted import load_fitted
+import click
+
+from hdeocc.fitted import FITTED, load_fitted
 from hdeocc.folders import read_json
 from leaderboards import predict
 from leaderboards.benchmark import Benchmark
@@ -38,19 +40,31 @@ def time_rows(out: Path, only: Collection[Path] | None = None) -> None:
         out: the folder.
         only: files of the records whose rows are timed; None for all that were made here.
 
+    Rows of other programs are left as they are, and so are those whose model is not here, which are
+    named. Nothing is timed before everything was looked for.
+
     Raises:
-        InputError: no such output, or its data, models or predictions are not all there.
+        InputError: no such output, or its data or predictions are not all there.
     """
     folder = opened(out)
     if not (folder.data / "dataset.json").is_file():
         raise InputError(f"{folder.data}: is not there; go on with `hdeocc bench resume {out}`")
     test = Dataset.open(folder.data).split("test")
-    timed: dict[Path, Predictions] = {}
+    found: list[tuple[Path, Record, list[Part]]] = []
     for path in sorted(folder.results.glob("*.json")) if only is None else only:
         record = read_record(path)
         if record.device == UNMEASURED:
             continue  # of another program, which is not here
-        made = [_timed(folder, test, timed, *part) for part in _parts(folder, record)]
+        parts = _parts(folder, record)
+        if not parts or not all(_is_here(folder, part) for part in parts):
+            click.echo(f"{out}: does not time {record.key}, whose model is not here", err=True)
+            continue
+        for where, *_ in parts:
+            _stored(where, test)
+        found.append((path, record, parts))
+    timed: dict[Path, Predictions] = {}
+    for path, record, parts in found:
+        made = [_timed(folder, test, timed, *part) for part in parts]
         known = [one.milliseconds for one in made if one.milliseconds is not None]
         devices = " and ".join(dict.fromkeys(one.device for one in made))
         now = {"milliseconds": sum(known), "device": devices}
@@ -68,18 +82,28 @@ def untimed(folder: Folder, benchmark: Benchmark, rows: Sequence[Planned]) -> li
     return [path for path in there if read_record(path).milliseconds is None]
 
 
-def _parts(folder: Folder, record: Record) -> Iterator[Part]:
-    """(predictions, "track.method" that made them, its seed, masks it filled) of a row."""
+def _parts(folder: Folder, record: Record) -> list[Part]:
+    """(predictions, "track.method" that made them, its seed, masks it filled) of a row.
+
+    None of a full row that is not called MASK+CONTENT, for it was not made here.
+    """
     names, seed = record.method.split("+"), record.seed
     where = folder.predictions(record.track, record.method, seed)
     if record.track != "full":
-        yield where, f"{record.track}.{names[0]}", seed, None
-        return
+        return [(where, f"{record.track}.{record.method}", seed, None)]
     if len(names) != 2:
-        raise InputError(f"{record.key}: is not named MASK+CONTENT; time it where it was made")
+        return []
     there = masks_of(folder, names[0], seed)
-    yield there, f"mask.{names[0]}", int(there.name.removeprefix("seed-")), None
-    yield where, f"content.{names[1]}", seed, there
+    return [
+        (there, f"mask.{names[0]}", int(there.name.removeprefix("seed-")), None),
+        (where, f"content.{names[1]}", seed, there),
+    ]
+
+
+def _is_here(folder: Folder, part: Part) -> bool:
+    """Whether the model behind a part of a row lies in the folder."""
+    _, method, seed, _ = part
+    return (folder.model(method, seed) / FITTED).is_file()
 
 
 def _timed(

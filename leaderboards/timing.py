@@ -22,7 +22,14 @@ from hdeocc.two_stage_content import TwoStageContent
 from hdeocc.two_stage_mask import TwoStageMask
 from leaderboards.cost import macs_of
 from leaderboards.speed import SpeedBenchmark, SpeedRow
-from leaderboards.timing_table import Published, Timing, Timings, published_timing, write_timings
+from leaderboards.timing_table import (
+    Published,
+    Timing,
+    Timings,
+    check_out,
+    published_timing,
+    write_timings,
+)
 from synth.errors import InputError
 from synth.parsing import NUM_LABELS
 
@@ -36,6 +43,7 @@ def run_speed(benchmark: SpeedBenchmark, out: Path, progress: bool = True) -> Ti
         InputError: a method without a network, no precision that the device is fit for, or a
             folder that cannot be written.
     """
+    check_out(out)  # before minutes of timing
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     precisions, left_out = _precisions(benchmark, device)
     printed = published_timing()

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 from dataclasses import asdict, astuple, dataclass, field, fields
 from importlib import resources
 from io import StringIO
@@ -12,8 +13,10 @@ import numpy as np
 from hdeocc import provenance
 from leaderboards.published import UNKNOWN
 from leaderboards.speed import SpeedBenchmark
-from synth.atomic import write_text
+from synth.atomic import check_target, make_folder_of, write_text
+from synth.errors import InputError
 
+FILES = ("speed.json", "speed.csv", "speed.md")
 Published = tuple[float, str]
 
 
@@ -62,22 +65,36 @@ def published_timing() -> dict[str, Published]:
     return {row["item"]: (float(row["value"]), row["note"]) for row in rows}
 
 
+def check_out(out: Path) -> None:
+    """Make the folder that `write_timings` writes into.
+
+    Raises:
+        InputError: it is a file, cannot be made or written, or has a folder where a table goes.
+    """
+    for name in FILES:
+        check_target(out / name)
+    make_folder_of(out / FILES[0])
+    if not os.access(out, os.W_OK):
+        raise InputError(f"{out}: cannot be written (no permission); give another --out")
+
+
 def write_timings(out: Path, timings: Timings) -> None:
     """Write speed.json, speed.csv and speed.md."""
     benchmark = timings.benchmark
+    as_json, as_csv, as_markdown = (out / name for name in FILES)
     about = {
         "benchmark": benchmark.model_dump(mode="json"),
         "rows": [asdict(timing) for timing in timings.rows],
         "left_out": timings.left_out,
         "library_versions": provenance.library_versions(),
     }
-    write_text(out / "speed.json", json.dumps(about, indent=1, allow_nan=False) + "\n")
+    write_text(as_json, json.dumps(about, indent=1, allow_nan=False) + "\n")
     text = StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(field.name for field in fields(Timing))
     writer.writerows(astuple(timing) for timing in timings.rows)
-    write_text(out / "speed.csv", text.getvalue())
-    write_text(out / "speed.md", f"#### {benchmark.title}\n\n{speed_table(timings)}\n")
+    write_text(as_csv, text.getvalue())
+    write_text(as_markdown, f"#### {benchmark.title}\n\n{speed_table(timings)}\n")
 
 
 def speed_table(timings: Timings) -> str:

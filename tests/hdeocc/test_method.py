@@ -30,6 +30,13 @@ def test_an_unknown_method_gets_the_closest_names() -> None:
         method.check_names("mask", ["zzzzzz"], "my.toml")
 
 
+def test_a_method_that_no_file_can_be_called_by_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = EntryPoint("mask.a/b", "m:C", method.GROUP)
+    monkeypatch.setattr(method, "_entries", lambda: {entry.name: entry})
+    with pytest.raises(InputError, match="method 'a/b' of the mask track cannot name files"):
+        method.check_names("mask", ["a/b"], "my.toml")
+
+
 def test_two_packages_cannot_share_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
     twice = [EntryPoint("mask.mine", v, method.GROUP) for v in ("a:A", "b:B")]
     monkeypatch.setattr(method, "entry_points", lambda group: twice)

@@ -4,6 +4,8 @@ import csv
 import json
 import re
 import shutil
+import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from hdeocc.cli import main
+from leaderboards import cli_predict
 from leaderboards.cost import macs_together
 from leaderboards.diff import diff
 from leaderboards.folder import Folder
@@ -143,6 +146,49 @@ def test_a_foreign_result_stands_beside_ours_and_can_be_verified(
     assert done.exit_code == 2 and "has a result mask.their-hull.seed-0" in done.output
 
 
+def test_pictures_that_were_not_scored_are_refused(tiny: Path, tmp_path: Path) -> None:
+    _, out = _foreign(tiny, tmp_path)
+    (tmp_path / "empty").mkdir()
+    other = Folder(tiny).predictions("mask", "identity", 0)
+    photos = Folder(tiny).predictions("content", "telea-person", 0)
+    wrong = [
+        (tmp_path / "gone", "no such folder"),
+        (tmp_path / "empty", "8 predictions are missing"),
+        (other, f"holds other pictures than {out} was scored from"),
+        (photos, "is 8-bit RGB, not 8-bit grey"),
+    ]
+    for folder, words in wrong:
+        done = call("leaderboard", "add", out, tiny, "--predictions", folder)
+        assert done.exit_code == 2 and words in done.output, done.output
+        assert len(done.output.strip().splitlines()) == 1
+    assert len(read_records(tiny / "results")) == 8
+    assert not Folder(tiny).predictions("mask", "theirs", 0).exists()
+    shutil.rmtree(tiny / "data")
+    done = call("leaderboard", "add", out, tiny, "--predictions", tmp_path / "theirs")
+    assert done.exit_code == 2 and "so no picture can be checked" in done.output
+
+
+def test_pictures_that_are_there_are_not_replaced(tiny: Path, tmp_path: Path) -> None:
+    place, data, out = Folder(tiny), tiny / "data", tmp_path / "theirs.json"
+
+    def added(folder: Path, protocol: str) -> Result:
+        more = ("--name", "Theirs", "--consumes", "image", "--protocol", protocol)
+        done = call("score", folder, data, *more, "--track", "content", "--out", out)
+        assert done.exit_code == 0, done.output
+        return call("leaderboard", "add", out, tiny, "--predictions", folder)
+
+    photos = tmp_path / "photos"
+    shutil.copytree(place.predictions("content", "telea-person", 0), photos)
+    assert added(photos, "strict").exit_code == 0
+    kept = {path: path.read_bytes() for path in place.predictions("content", "theirs", 0).iterdir()}
+    assert len(kept) == 8
+    done = added(place.predictions("content", "mean-colour", 0), "official")
+    assert done.exit_code == 2 and "theirs/seed-0: holds other pictures; score" in done.output
+    assert all(path.read_bytes() == content for path, content in kept.items())
+    assert added(photos, "official").exit_code == 0, "these are the same"
+    assert verify(tiny).faults == []
+
+
 def test_a_result_that_was_not_written_is_named(tiny: Path, tmp_path: Path) -> None:
     done = call("leaderboard", "add", tmp_path / "gone.json", tiny)
     assert done.exit_code == 2 and "gone.json: no such file; write one with" in done.output
@@ -151,7 +197,8 @@ def test_a_result_that_was_not_written_is_named(tiny: Path, tmp_path: Path) -> N
 def test_a_foreign_pipeline_brings_its_masks(tiny: Path, tmp_path: Path) -> None:
     photos = Folder(tiny).predictions("full", "convex-hull+telea-person", 0)
     theirs, out = masks(tiny, tmp_path / "theirs"), tmp_path / "full.json"
-    call("score", photos, tiny / "data", "--masks", theirs, "--name", "P", "--out", out)
+    call("score", photos, tiny / "data", "--masks", theirs, "--name", "P",
+         "--consumes", "image,initial", "--out", out)  # fmt: skip
     done = call("leaderboard", "add", out, tiny, "--predictions", photos)
     assert done.exit_code == 2 and "need their masks" in done.output
     assert call("leaderboard", "add", out, tiny, "--predictions", photos,
@@ -248,6 +295,14 @@ def test_the_matrix_and_the_figures(tiny: Path) -> None:
     assert done.output.splitlines()[0].startswith("track,metric,first,second,difference")
     done = call("leaderboard", "matrix", tiny, "--metric", "iuo", "--track", "mask")
     assert done.exit_code == 2 and "did you mean iou" in done.output
+    done = call("leaderboard", "matrix", tiny, "--csv")
+    assert done.output.count("track,metric") == 1
+    assert {row["track"] for row in csv.DictReader(done.output.splitlines())} == {"mask", "content"}
+    done = call("leaderboard", "matrix", tiny, "--metric", "iou", "--csv")
+    assert done.exit_code == 0, "the content track has no such metric"
+    assert {row["track"] for row in csv.DictReader(done.output.splitlines())} == {"mask"}
+    done = call("leaderboard", "matrix", tiny, "--metric", "iuo")
+    assert done.exit_code == 2 and "did you mean iou" in done.output
     done = call("leaderboard", "figures", tiny, "--track", "mask", "--count", "2", "--seed", "1")
     assert done.exit_code == 0, done.output
     assert (tiny / "figures" / "figure-mask.png").read_bytes()[:4] == b"\x89PNG"
@@ -275,8 +330,92 @@ def test_a_pipeline_costs_and_reads_what_both_steps_do(tiny: Path) -> None:
     both = facts_of(photos, "b", split, masks=hulls)
     assert (both.parameters, both.milliseconds) == (whole.parameters, whole.milliseconds)
     assert both.consumes == whole.consumes
-    alone = facts_of(photos, "b", split)
+    for holds, parameters in (([], 7), (["mask.convex-hull"], 5)):
+        for where, own in ((photos, {"parameters": 5, "holds": holds}), (hulls, {"parameters": 2})):
+            about = json.loads((where / "predictions.json").read_text())
+            (where / "predictions.json").write_text(json.dumps(about | own))
+        assert facts_of(photos, "b", split, masks=hulls).parameters == parameters
+    (hulls / "predictions.json").unlink()
+    alone = facts_of(photos, "b", split, consumes=["image"], masks=hulls)
     assert alone.parameters is None and alone.milliseconds is None, "of one step alone"
+
+
+@pytest.mark.parametrize("silent", ["mask", "full"])
+def test_a_pipeline_is_not_taken_to_read_what_one_step_does(
+    silent: str, tiny: Path, tmp_path: Path
+) -> None:
+    place = Folder(tiny)
+    photos = place.predictions("full", "convex-hull+telea-person", 0)
+    hulls = place.predictions("mask", "convex-hull", 0)
+    lacks = hulls if silent == "mask" else photos
+    (lacks / "predictions.json").unlink()
+    asked = ("score", photos, tiny / "data", "--masks", hulls, "--out", tmp_path / "full.json")
+    done = call(*asked)
+    assert done.exit_code == 2 and done.output.startswith(f"Error: {lacks}: nothing says what")
+    assert "--consumes" in done.output and len(done.output.strip().splitlines()) == 1
+    assert call(*asked, "--consumes", "image,initial,amodal").exit_code == 0
+    assert read_record(tmp_path / "full.json").consumes == ("amodal", "image", "initial")
+
+
+def test_photos_are_scored_on_the_track_that_they_were_made_for(tiny: Path) -> None:
+    place, data = Folder(tiny), tiny / "data"
+    photos = place.predictions("full", "convex-hull+telea-person", 0)
+    for more in ((), ("--track", "content"), ("--consumes", "image")):
+        done = call("score", photos, data, *more)
+        assert done.exit_code == 2 and "of the full track" in done.output
+        assert "give those with --masks DIR" in done.output
+    hulls = place.predictions("mask", "convex-hull", 0)
+    done = call("score", place.predictions("content", "telea-person", 0), data, "--masks", hulls)
+    assert done.exit_code == 2 and "of the content track" in done.output
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ({"parameters": -3}, "parameters: Input should be greater than or equal to 0"),
+        ({"weights_sha256": {"a": 1}}, "weights_sha256.a: Input should be a valid string"),
+        ({"milliseconds": float("nan")}, "milliseconds: Input should be a finite number"),
+        ({"method": "../evil"}, "method: String should match"),
+    ],
+)
+def test_what_predictions_cannot_say_is_named_with_its_file(
+    said: dict[str, Any], words: str, tiny: Path, tmp_path: Path
+) -> None:
+    theirs = masks(tiny, tmp_path / "theirs")
+    (theirs / "predictions.json").write_text(json.dumps(said))
+    done = call("score", theirs, tiny / "data", "--consumes", "initial")
+    assert done.exit_code == 2, done.output
+    assert done.output.startswith(f"Error: {theirs / 'predictions.json'}: ")
+    assert words in done.output and len(done.output.strip().splitlines()) == 1
+
+
+def _claims(width: int, height: int) -> bytes:
+    """A PNG file whose header alone is sound."""
+    header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    parts = (header, b"IEND")
+    chunks = (struct.pack(">I", len(p) - 4) + p + struct.pack(">I", zlib.crc32(p)) for p in parts)
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "is not a readable PNG; write it again"),
+        (_claims(100_000, 100_000), "is 100000x100000 pixels, not 64x64"),
+        (None, "cannot be read (Is a directory); write it again"),
+    ],
+)
+def test_a_first_picture_that_tells_nothing_is_named(
+    content: bytes | None, words: str, tiny: Path, tmp_path: Path
+) -> None:
+    theirs = masks(tiny, tmp_path / "theirs")
+    first = min(theirs.iterdir())
+    first.unlink()
+    first.mkdir() if content is None else first.write_bytes(content)
+    done = call("score", theirs, tiny / "data", "--consumes", "initial")
+    assert done.exit_code == 2, done.output
+    assert done.output.startswith(f"Error: {first}: {words}")
+    assert len(done.output.strip().splitlines()) == 1
 
 
 def test_why_nobody_has_a_number_of_parsing(tiny: Path) -> None:
@@ -297,6 +436,26 @@ def test_who_learned_elsewhere_says_so_or_it_is_said(tiny: Path, tmp_path: Path)
     assert facts_of(folder, "b", split).pretrained == "Places2"
     photos = Folder(tiny).predictions("full", "convex-hull+telea-person", 0)
     assert facts_of(photos, "b", split, masks=folder).pretrained == "Places2"
+
+
+def test_a_result_is_there_before_it_is_printed(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs, out = masks(tiny, tmp_path / "theirs"), tmp_path / "theirs.json"
+
+    def closed(*_: object) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr(cli_predict, "_print", closed)
+    call("score", theirs, tiny / "data", "--consumes", "initial", "--out", out)
+    assert read_record(out).complete
+
+
+def test_where_no_result_can_lie_is_refused_before_scoring(tiny: Path, tmp_path: Path) -> None:
+    theirs = masks(tiny, tmp_path / "theirs")
+    (theirs / "000004.png").unlink()  # what scoring would refuse
+    done = call("score", theirs, tiny / "data", "--consumes", "initial", "--out", tmp_path)
+    assert done.exit_code == 2 and f"{tmp_path}: is not the name of a file" in done.output
 
 
 @pytest.mark.parametrize(

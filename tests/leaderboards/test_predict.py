@@ -18,10 +18,14 @@ from hdeocc.batch import Batch, collate
 from hdeocc.cli import main
 from hdeocc.fitted import Fitted, unfitted
 from hdeocc.two_stage_mask import TwoStageMask
+from leaderboards import folder as folders
 from leaderboards.cost import count_macs, macs_of
 from leaderboards.folder import Folder, resumed_folder
 from leaderboards.pictures import read_png
 from leaderboards.predict import masks_of, predict_content, predict_masks
+from leaderboards.score_folder import faults_of
+from leaderboards.score_pictures import Pictures
+from synth.atomic import temporary
 from synth.errors import InputError
 from synth.recipe import load_recipe
 from synth.store import Dataset
@@ -92,6 +96,42 @@ def test_what_another_method_left_is_not_gone_on_with(tmp_path: Path) -> None:
     with resumed_folder(tmp_path / "out", "two") as folder:
         assert left() == ["part.txt"]
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_picture_that_a_kill_broke_off_is_cleaned_away(tmp_path: Path) -> None:
+    broken = temporary(Path("a.png")).name
+    with pytest.raises(RuntimeError), resumed_folder(tmp_path / "out", "one") as folder:
+        (folder / "parsing").mkdir()
+        for place in (folder, folder / "parsing"):
+            (place / broken).write_bytes(b"a")
+        raise RuntimeError
+    with resumed_folder(tmp_path / "out", "one"):
+        pass
+    assert [path.name for path in (tmp_path / "out").rglob("*")] == ["parsing"]
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_who_is_killed_at_the_very_end_loses_nothing(
+    swapped: bool, test_split: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take_place, out = folders.take_place, tmp_path / "out"
+
+    def killed(unfinished: Path, final: Path) -> None:
+        if swapped:
+            take_place(unfinished, final)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(folders, "take_place", killed)
+    with pytest.raises(KeyboardInterrupt):
+        predict_masks(out, fitted(Dies("quick")), test_split, again=False)
+    monkeypatch.undo()
+    before = times(out if swapped else tmp_path / ".out.part")
+    assert len(before) == 6
+    made = predict_masks(out, fitted(Dies("quick")), test_split, again=False)
+    assert times(made.folder) == before
+    assert faults_of(Pictures(masks=out), test_split).none
+    predict_masks(out, fitted(Dies("quick")), test_split, again=True)
+    assert not (out / "part.txt").exists()
 
 
 def test_what_is_known_of_predictions_lies_beside_them(test_split: Any, tmp_path: Path) -> None:
@@ -226,6 +266,20 @@ def test_mistakes_are_one_line(data: Path, finished_tiny: Path, tmp_path: Path) 
         assert done.exit_code == 2 and words in done.output, done.output
         assert len(done.output.strip().splitlines()) == 1
     assert not (tmp_path / "x").exists()
+
+
+def test_the_current_folder_is_no_place_for_predictions(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("x")
+    for out, words in ((".", "is or holds the current folder"), ("file", "is a file")):
+        done = call("predict", "mask.identity", data, "--out", out)
+        assert done.exit_code == 2 and words in done.output, done.output
+        assert len(done.output.strip().splitlines()) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    done = call("predict", "mask.identity", data, "--out", "new/../new")
+    assert done.exit_code == 0 and (tmp_path / "new" / "predictions.json").is_file()
 
 
 def test_a_learned_method_leaves_its_parsing(data: Path, tmp_path: Path) -> None:

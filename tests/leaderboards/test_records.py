@@ -109,6 +109,12 @@ def test_a_resealed_lie_about_a_total_is_refused(tmp_path: Path) -> None:
         ({"floor": {"fid": {"value": 1, "n": 2, "low": 3, "high": 2}}}, "exchanged"),
         ({"floor": {"fid": {"value": 1, "n": 2, "low": 3}}}, "two ends"),
         ({"protocol": {"name": "mine", "version": "2"}}, "protocol.name"),
+        ({"method": "x/../../../../evil"}, "method: String should match"),
+        ({"method": "a/b"}, "method: String should match"),
+        ({"method": ".."}, "method: String should match"),
+        ({"method": ".hidden+b"}, "method: String should match"),
+        ({"method": "a+b+c"}, "method: String should match"),
+        ({"method": ""}, "method: String should match"),
     ],
 )
 def test_unknown_keys_schemas_and_broken_rules_are_refused(
@@ -120,6 +126,11 @@ def test_unknown_keys_schemas_and_broken_rules_are_refused(
     with pytest.raises(InputError, match=message) as caught:
         read_record(path)
     assert caught.value.message.startswith(f"{path}: ") and "\n" not in caught.value.message
+
+
+@pytest.mark.parametrize("name", ["unet", "two-stage+pcnet_2", "my.U-Net_v1.2", "_x", "3d"])
+def test_methods_are_called_as_their_packages_call_them(name: str) -> None:
+    assert record(name).method == name
 
 
 def test_an_earlier_record_is_told_from_a_damaged_one(tmp_path: Path) -> None:

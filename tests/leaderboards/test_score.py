@@ -15,6 +15,7 @@ from hdeocc.fitted import Fitted
 from hdeocc.folders import digest
 from hdeocc.method import Method
 from leaderboards import score_pictures
+from leaderboards.foreign import pictures_of
 from leaderboards.pictures import Picture, encode_png
 from leaderboards.predict import Predictions
 from leaderboards.records import write_record
@@ -24,6 +25,7 @@ from leaderboards.score_pictures import PART_NAMES, Pictures, PictureScorer, tru
 from metrics import protocol
 from metrics.scoring import Networks, SetScorer, no_networks
 from metrics.truth import Prediction, Rules
+from synth.atomic import temporary
 from synth.errors import InputError
 from synth.parsing import label
 from synth.sample import Sample
@@ -224,6 +226,15 @@ def test_an_extra_prediction_is_named(test_split: Any, tmp_path: Path, name: str
     (folder / name).write_bytes((folder / "000001.png").read_bytes())
     (folder / "notes.txt").write_text("do not matter")
     assert f"{name} belong to no sample of the split" in _refused(folder, test_split)
+
+
+def test_a_picture_of_ours_that_was_broken_off_is_not_extra(
+    test_split: Any, tmp_path: Path
+) -> None:
+    folder = _written(tmp_path / "m", _masks(test_split))
+    (folder / temporary(Path("000001.png")).name).write_bytes(b"half a picture")
+    assert faults_of(Pictures(masks=folder), test_split).none
+    assert pictures_of(folder, None, None).track == "mask"
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from leaderboards.records import Protocol
 from leaderboards.significance import holm, significance, to_csv, to_markdown
 from leaderboards.tables import make_tables
 from synth.errors import InputError
@@ -20,7 +21,7 @@ HIGH = [0.61, 0.6, 0.59, 0.61, 0.61, 0.6, 0.58, 0.6]
 
 def _three() -> list[dict[str, str]]:
     (table,) = make_tables([record("a", LOW), record("b", HIGH), record("c", MIDDLE)])
-    return list(csv.DictReader(io.StringIO(to_csv(significance(table)))))
+    return list(csv.DictReader(io.StringIO(to_csv([significance(table)]))))
 
 
 def test_every_pair_stands_once_with_its_difference() -> None:
@@ -37,6 +38,22 @@ def test_every_pair_stands_once_with_its_difference() -> None:
 def test_only_differences_beyond_chance_have_a_small_p() -> None:
     chance, *real = _three()
     assert float(chance["p"]) > 0.05 > max(float(line["p_holm"]) for line in real)
+
+
+def test_matrices_of_several_tables_are_one_csv() -> None:
+    by = {"protocol": Protocol(name="official", border_band=2)}
+    mask = [record("a", LOW), record("b", HIGH)]
+    content = [content_record("c", LOW, **by), content_record("d", HIGH, **by)]
+    text = to_csv([significance(table) for table in make_tables([*mask, *content])])
+    assert text.count("track,metric") == 1
+    first, second = csv.DictReader(io.StringIO(text))
+    assert (first["track"], first["protocol"], first["border_band"]) == ("mask", "strict", "0")
+    assert (second["track"], second["protocol"], second["border_band"]) == (
+        "content",
+        "official",
+        "2",
+    )
+    assert first["test_fingerprint"] == second["test_fingerprint"] == "c" * 64
 
 
 def test_ranks_and_matrix_agree() -> None:

@@ -142,6 +142,30 @@ def test_faults_are_named(old: str, new: str, words: str, path: Path) -> None:
         load_speed(path)
 
 
+def test_where_no_table_can_lie_is_refused_before_timing(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def timed(*_: object) -> None:
+        raise AssertionError("a row was timed")
+
+    monkeypatch.setattr(timing, "_timed", timed)
+    (tmp_path / "table" / "speed.md").mkdir(parents=True)
+    for out, words in ((path, "cannot be written"), (tmp_path / "table", "not the name of a file")):
+        done = CliRunner().invoke(main, ["bench", "run", str(path), "--out", str(out)])
+        assert done.exit_code == 2 and words in done.output, done.output
+        assert len(done.output.strip().splitlines()) == 1
+    assert path.read_text() == TEXT
+
+
+@pytest.mark.parametrize("option", ["--rerun=always", "--jobs=2", "--workers=1", "--seeds=1"])
+def test_what_means_nothing_to_it_is_refused(option: str, tmp_path: Path) -> None:
+    arguments = ["bench", "run", "paper-speed", "--out", str(tmp_path / "x"), option]
+    done = CliRunner().invoke(main, arguments)
+    name = option.partition("=")[0]
+    assert done.exit_code == 2 and f"{name}: paper-speed needs no data" in done.output
+    assert not (tmp_path / "x").exists()
+
+
 def test_what_it_does_not_know_is_refused(tmp_path: Path) -> None:
     arguments = ["bench", "run", "paper-speed", "--out", str(tmp_path / "x"), "--methods", "a"]
     done = CliRunner().invoke(main, arguments)

@@ -435,6 +435,8 @@ def test_numbers_for_people() -> None:
     assert [count(n) for n in (0, 999, 1234, 55_600_000, None)] == [
         "0", "999", "1.23 k", "55.6 M", "–",
     ]  # fmt: skip
+    up = (999_499, 999_500, 999_600, 999_999_999, 999_600_000_000)
+    assert [count(n) for n in up] == ["999 k", "1 M", "1 M", "1 G", "1 T"]
     times = {None: "–", 0.01: "< 0.1", 0.1234: "0.123", 12.34: "12.3", 1234.5: "1234"}
     assert [milliseconds(value) for value in times] == list(times.values())
 

@@ -12,6 +12,7 @@ from leaderboards import predict, render, run
 from leaderboards.cli import bench
 from leaderboards.folder import Folder
 from leaderboards.make_rows import RowMaker
+from leaderboards.records import read_record, write_record
 from leaderboards.run import run_benchmark
 from tests.leaderboards import fakes
 
@@ -76,10 +77,31 @@ def test_what_was_made_beside_others_is_timed_when_that_is_done(
     assert all(record.milliseconds is not None for record in records)
 
 
+@pytest.mark.parametrize(
+    ("key", "method"),
+    [("mask.learned", "aaa"), ("full.learned+paint", "aaa"), ("full.learned+paint", "aaa+paint")],
+)
+def test_who_was_added_without_a_model_is_named_and_left(
+    key: str, method: str, fake_world: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_benchmark(ALL, fake_world, None, progress=False)
+    results = fake_world / "results"
+    added = read_record(results / f"{key}.seed-0.json").model_copy(update={"method": method})
+    write_record(results / f"{added.key}.json", added)
+    monkeypatch.setattr(predict, "time_one", lambda method, inputs: 1000.0)
+    said = _time(fake_world)
+    assert f"does not time {added.key}, whose model is not here" in said
+    assert read_record(results / f"{added.key}.json") == added
+    assert read_record(results / "mask.learned.seed-0.json").milliseconds == 1000.0
+    assert added.title in (fake_world / "leaderboard.md").read_text()
+
+
 def test_what_is_missing_is_named(fake_world: Path, tmp_path: Path) -> None:
     run_benchmark(ALL, fake_world, None, progress=False)
     next(Folder(fake_world).predictions("content", "paint", 0).glob("*.png")).unlink()
+    results = {path: path.read_bytes() for path in (fake_world / "results").iterdir()}
     done = CliRunner().invoke(bench, ["time", str(fake_world)])
+    assert all(path.read_bytes() == content for path, content in results.items())
     assert done.exit_code == 2 and "paint" in done.output and "has not all" in done.output
     gone = CliRunner().invoke(bench, ["time", str(tmp_path / "gone")])
     assert gone.exit_code == 2 and "no such folder" in gone.output
