@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 
 from hdeocc import across, train
 from hdeocc.across import Share, SyncedBatchNorm, synchronised
@@ -150,6 +150,21 @@ def test_a_batch_that_cannot_be_shared_is_refused() -> None:
 
     with pytest.raises(InputError, match="batch of 16 cannot be shared by 3 processes"):
         Share.of(Three(), 16)  # type: ignore[arg-type]
+
+
+def test_a_sum_over_processes_can_be_differentiated_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a penalty on gradients does; seen as if a second process had the very same share."""
+
+    @torch.no_grad()
+    def doubled(tensor: Tensor) -> None:  # out of autograd's sight, as the real one
+        tensor.mul_(2)
+
+    monkeypatch.setattr(distributed, "all_reduce", doubled)
+    x = torch.tensor([1.0, 3.0], requires_grad=True)
+    (slope,) = torch.autograd.grad((across.sum_over_processes(x) ** 3).sum(), x, create_graph=True)
+    torch.testing.assert_close(slope, 2 * 3 * (2 * x) ** 2)  # both losses reach x
+    (curve,) = torch.autograd.grad(slope.sum(), x)
+    torch.testing.assert_close(curve, 2 * 2 * 6 * (2 * x))
 
 
 def test_on_one_process_nothing_is_synchronised() -> None:
