@@ -1,5 +1,6 @@
 """Two processes that share every batch train as one does."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from hdeocc import across, train
 from hdeocc.across import Share, SyncedBatchNorm, synchronised
 from hdeocc.augment import NO_AUGMENTATION, Augmentation
 from hdeocc.fitted import make_fabric
-from hdeocc.method import Budget, FitData
+from hdeocc.method import Budget, FitData, Method
 from hdeocc.stream import batch_indices, training_batch
 from hdeocc.training_log import read_log
 from hdeocc.two_stage_content import STAGE_1, TwoStageContent
@@ -21,6 +22,7 @@ from hdeocc.two_stage_mask import TwoStageMask
 from synth.errors import InputError
 from synth.sample import Sample
 from tests.fakes import make_samples
+from tests.hdeocc.painters import PAINTERS, learned_painters, painter, people
 from tests.hdeocc.tiny import Tiny, one_cpu
 
 BUDGET = Budget(samples=8, batch=8, lr=1e-3, precision="32-true")
@@ -48,13 +50,10 @@ def stage_2() -> TwoStageContent:
 
 def trained(fabric: Fabric, kind: str, folder: Path) -> dict[str, Tensor]:
     """State, gradients and loss terms of a step in which nothing is drawn."""
-    method, upstream = _method(kind), {}
-    if isinstance(method, TwoStageContent):
-        torch.manual_seed(3)
-        upstream = {STAGE_1: TwoStageMask("quick")}
-        method.nets.true_parsing = 0.0
-    data = FitData(samples(32 if kind == "tiny" else 64), [], folder / kind, upstream)
-    train.train(method, data, BUDGET, fabric, NO_AUGMENTATION)
+    method, upstream, people = _given(kind)
+    data = FitData(people, [], folder / kind, upstream)
+    budget = replace(BUDGET, samples=len(people), batch=len(people))
+    train.train(method, data, budget, fabric, NO_AUGMENTATION)
     found = {f"state {k}": v.clone() for k, v in method.nets.state_dict().items()}
     for name, parameter in method.nets.named_parameters():
         if parameter.grad is not None:
@@ -64,11 +63,23 @@ def trained(fabric: Fabric, kind: str, folder: Path) -> dict[str, Tensor]:
     return found | {f"loss {name}": torch.tensor(v) for name, v in line["loss"].items()}
 
 
-KINDS: dict[str, Any] = {"tiny": lambda: Tiny(dropout=0.0), "mask": stage_1, "content": stage_2}
+OURS: dict[str, Any] = {"tiny": lambda: Tiny(dropout=0.0), "mask": stage_1, "content": stage_2}
+# Of the second process one picture has no clean one, or none has.
+PAINTED = [f"{name} {known}" for name in PAINTERS for known in ("yyyn", "yynn")]
+KINDS = [*OURS, *PAINTED]
 
 
-def _method(kind: str) -> Any:
-    return KINDS[kind]()
+def _given(kind: str) -> tuple[Any, dict[str, Method], list[Sample]]:
+    """The method, what it builds on, and whom it is trained on."""
+    if kind in PAINTED:
+        name, known = kind.split()
+        return *painter(name), people(known)
+    method, upstream = OURS[kind](), {}
+    if isinstance(method, TwoStageContent):
+        torch.manual_seed(3)
+        upstream = {STAGE_1: TwoStageMask("quick")}
+        method.nets.true_parsing = 0.0
+    return method, upstream, samples(32 if kind == "tiny" else 64)
 
 
 def _leave(fabric: Fabric, folder: Path) -> None:
@@ -103,12 +114,17 @@ def test_two_processes_train_as_one(
         assert_close(name, first[name].float(), value.float())
     one, other = (torch.cat([v.flatten() for k, v in found.items() if k.startswith("gradient")])
                   for found in (alone, first))  # fmt: skip
-    assert float((one - other).norm() / one.norm()) < ROUNDING[kind]
+    assert float((one - other).norm() / one.norm()) < ROUNDING.get(kind, PAINTERS_ROUNDING)
+
+
+def test_every_learned_painter_is_among_them() -> None:
+    assert sorted(PAINTERS) == learned_painters()
 
 
 # What rounding alone does to gradients of the whole: in the hourglasses of stage 1 a float32 step
 # with another convolution kernel differs as much.
 ROUNDING = {"tiny": 1e-4, "mask": 5e-2, "content": 1e-3}
+PAINTERS_ROUNDING = 1e-3
 
 
 def assert_close(name: str, found: Tensor, wanted: Tensor) -> None:
