@@ -218,8 +218,7 @@ class TwoStageContent(Learned):
         self.sizes = sizes or CONTENT_PRESETS[preset]
         self.nets = ContentNets(self.sizes, stage_1 or MASK_PRESETS[preset].net)
 
-    @classmethod
-    def check_upstream(cls, upstream: Mapping[str, Method]) -> None:
+    def check_upstream(self, upstream: Mapping[str, Method]) -> None:
         stage_1 = upstream[STAGE_1]
         assert isinstance(stage_1, TwoStageMask)
         if not stage_1.net.config.parsing:
