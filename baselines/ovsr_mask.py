@@ -131,8 +131,8 @@ class OvsrMaskNets(Adversarial):
 
     def discriminator_step(self, batch: Batch, made: Terms) -> Terms:
         mask = made["mask"]
-        # Shapes of other people, of which no image is known. The judge sees none anyway, so the
-        # order does not change its loss.
+        # Shapes of other people, of which no image is known. The judge sees none anyway, so that
+        # the order changes its loss by rounding alone; it stays, so that trainings can be repeated.
         shapes = batch.amodal.roll(1, dims=0)
         pairs = {
             "object": [self.judges.object(batch.image, m) for m in (batch.amodal, mask)],
