@@ -28,9 +28,8 @@ from hdeocc.across import weight_of
 from hdeocc.batch import Batch
 from hdeocc.content_recovery import hole_of
 from hdeocc.learned import Adversarial, Learned, Terms
-from hdeocc.losses import Features
+from hdeocc.losses import Features, vgg_features
 from hdeocc.method import Budget, FitData, Preset, Track
-from hdeocc.two_stage_mask import vgg_features
 
 GREY = 0.5
 

@@ -26,9 +26,8 @@ from baselines.pix2pix import PatchGAN, UNet
 from hdeocc import losses
 from hdeocc.batch import Batch
 from hdeocc.learned import Adversarial, Learned, Terms
-from hdeocc.losses import Features
+from hdeocc.losses import Features, vgg_features
 from hdeocc.method import Budget, FitData, Preset, Track
-from hdeocc.two_stage_mask import vgg_features
 
 
 @dataclass(frozen=True)

@@ -28,8 +28,8 @@ from baselines.ovsr_content import (
 from baselines.ovsr_mask import OVSR_MASK_PRESETS, MaskStep, OvsrMask, OvsrMaskConfig, OvsrMaskNets
 from hdeocc.batch import Batch
 from hdeocc.learned import Learned
+from hdeocc.losses import vgg_features
 from hdeocc.method import Budget, FitData, Method, Preset, Track
-from hdeocc.two_stage_mask import vgg_features
 from synth.errors import InputError
 
 FIRST, RECOVERY = "mask.ovsr", "content.ovsr"

@@ -22,10 +22,10 @@ from hdeocc.discriminators import ContentDiscriminator
 from hdeocc.folders import read_json
 from hdeocc.guided_recovery import GuidedRecovery, one_hot
 from hdeocc.learned import Adversarial, Learned, Terms
-from hdeocc.losses import ContentLossConfig, Features
+from hdeocc.losses import ContentLossConfig, Features, vgg_features
 from hdeocc.mask_completion import MaskCompletion, MaskCompletionConfig
 from hdeocc.method import Budget, FitData, Method, Preset, Track
-from hdeocc.two_stage_mask import MASK_PRESETS, TwoStageMask, vgg_features
+from hdeocc.two_stage_mask import MASK_PRESETS, TwoStageMask
 from synth.atomic import write_text
 from synth.errors import InputError
 
