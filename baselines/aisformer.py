@@ -111,8 +111,11 @@ class AISFormer(nn.Module):
 def positions(channels: int, height: int, width: int, device: torch.device | str = "cpu") -> Tensor:
     """Sine and cosine of row and column, (channels, height, width); channels a multiple of 4.
 
-    Rows and columns are counted from 0 to 2 pi over the frame, so that a place keeps its code at
-    every size (Carion et al., 2020).
+    Rows and columns are counted from 0 to 2 pi over the frame, as by Carion et al. (2020), so that
+    a code is one of a place's share of the frame. The rates are ours: theirs begin at one cycle
+    over the frame and fall, these begin at 32 and fall to a third of one. A map of fewer than 64
+    rows or columns is too coarse for the highest, which alias there; and as the centres of its
+    cells move with its size, a place keeps only what the low ones say of it.
     """
     count = channels // 4
     rates = 100.0 ** (-torch.arange(count, device=device) / count) * 32

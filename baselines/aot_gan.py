@@ -20,9 +20,8 @@ from baselines.signed import by_sample, mean_over, signed, wanted_picture
 from hdeocc.batch import Batch
 from hdeocc.content_recovery import hole_of
 from hdeocc.learned import Adversarial, Learned, Terms
-from hdeocc.losses import Features, gram
+from hdeocc.losses import Features, gram, vgg_features
 from hdeocc.method import Budget, FitData, Preset, Track
-from hdeocc.two_stage_mask import vgg_features
 
 MULTIPLE = 4  # two halvings
 

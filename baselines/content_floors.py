@@ -181,7 +181,10 @@ def biharmonic(image: np.ndarray, hole: np.ndarray, limit: int) -> np.ndarray:
     painted = inpaint_biharmonic(colours, solved, channel_axis=-1)
     if factor > 1:
         height, width = hole.shape
-        painted = cv2.resize(painted, (width, height), interpolation=cv2.INTER_CUBIC)
+        # Every block at its place: those at the far edges hang over, as they did when padded.
+        rows, columns = (side * factor for side in solved.shape)
+        painted = cv2.resize(painted, (columns, rows), interpolation=cv2.INTER_CUBIC)
+        painted = painted[:height, :width]
     return (painted * 255).round().clip(0, 255).astype(np.uint8)
 
 

@@ -196,10 +196,11 @@ class Generator(nn.Module):
 
 
 class PatchDiscriminator(nn.Module):
-    """SN-PatchGAN: picture (B, 3, H, W) and hole (B, 1, H, W) -> (B, 4 * width, h, w).
+    """SN-PatchGAN: picture (B, 3, H, W) and hole (B, 1, H, W) -> (B, C, h, w).
 
-    h is H / 2 ** halvings, rounded up. Every number of the last map, which is activated as all
-    others are, is a judgement of its own.
+    h is H / 2 ** halvings, rounded up; C is 4 * width with three halvings or more, 2 * width with
+    two. Every number of the last map, which is activated as all others are, is a judgement of its
+    own.
     """
 
     def __init__(self, width: int, halvings: int = 6) -> None:

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from baselines.borrowed import Borrowed
-from hdeocc.across import weight_of
+from baselines.signed import mean_over
 from hdeocc.batch import Batch
 from hdeocc.blocks import conv3x3
 from hdeocc.content_recovery import hole_of
@@ -174,9 +174,8 @@ class FlowNets(Adversarial):
         at = time[:, None, None, None]
         found = flow.goal((1 - at) * start + at * truth, time, self._condition(batch))
         each = (found.float() - truth).square().mean(dim=(2, 3))
-        known = batch.has_clean
-        colours = torch.where(known, each[:, 1:].mean(dim=1), 0).sum() / known.sum().clamp_min(1)
-        return {"mask": each[:, 0].mean(), "colours": weight_of(known.sum()) * colours}, {}
+        colours = mean_over(each[:, 1:].mean(dim=1), batch.has_clean)
+        return {"mask": each[:, 0].mean(), "colours": colours}, {}
 
     def _condition(self, batch: Batch) -> Tensor:
         """Some samples, drawn anew in every step, are told their whole mask."""

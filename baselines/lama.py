@@ -25,6 +25,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from baselines.fourier import FourierBlock, FourierConv
+from baselines.signed import by_sample, mean_over
+from hdeocc.across import rank_mean
 from hdeocc.batch import Batch
 from hdeocc.content_recovery import hole_of
 from hdeocc.hourglass import Hourglass
@@ -40,11 +42,16 @@ class LamaConfig:
     """Sizes and loss weights; the defaults are those of the original's "LaMa-Fourier".
 
     width: channels of the first convolution; each of `halvings` strided ones doubles them.
+    halvings: how often the picture is halved before the blocks.
     blocks: Fourier residual blocks at the coarsest level.
     ratio: share of their channels that are global.
     amodal: whether the network is told the amodal mask.
+    discriminator: channels of the patch judge's first convolution.
     l1_known, l1_hole: weights of the mean absolute difference over known pixels and over the hole.
+    adversarial: weight of the patch judge's opinion.
     penalty: weight of the squared gradient of the discriminator at real pictures (R1).
+    matching, perceptual: weights of the mean squared differences of the patch judge's features and
+        of the parser's; with 0 the parser is not looked through.
     """
 
     width: int = 64
@@ -140,7 +147,8 @@ class PatchJudge(nn.Module):
 class LamaNets(Adversarial):
     """The generator, its patch judge, and the frozen parser that its perceptual loss looks through.
 
-    Samples whose clean picture is unknown weigh nothing: their hole is taken as painted.
+    Samples whose clean picture is unknown weigh nothing. Their hole is taken as painted, so that
+    every batch norm sees every sample.
     """
 
     discriminator: PatchJudge
@@ -159,26 +167,31 @@ class LamaNets(Adversarial):
 
     def generator_step(self, batch: Batch) -> tuple[Terms, Terms]:
         config, hole = self.config, hole_of(batch.modal, batch.amodal)
+        known = by_sample(batch.has_clean)
         made = self.generator(lama_input(batch, config.amodal))
-        target = torch.where(hole & ~_known(batch), made.detach(), _truth(batch, hole))
+        truth = torch.where(hole, batch.clean, batch.image)
+        target = torch.where(hole & ~known, made.detach(), truth)
         comp = torch.where(hole, made, batch.image)
         difference = (made - target).abs().mean(dim=1, keepdim=True)
         logits, found = self.discriminator(comp)
         with torch.no_grad():
             _, wanted = self.discriminator(target)
         terms = {
-            "l1_known": config.l1_known * (difference * ~hole).mean(),
-            "adversarial": config.adversarial * F.softplus(-logits).mean(),
-            "matching": config.matching * torch.stack(_squares(found, wanted)).mean(),
+            "l1_known": config.l1_known * mean_over(difference * ~hole, known),
+            "adversarial": config.adversarial * mean_over(F.softplus(-logits), known),
+            "matching": config.matching * torch.stack(_squares(found, wanted, known)).mean(),
         }
         if config.l1_hole:
-            share = hole.sum().clamp_min(1)
-            terms["l1_hole"] = config.l1_hole * (difference * hole).sum() / share
+            # By hand, as ``mean_over`` rounds otherwise than the trainings that are kept.
+            counted = hole & known
+            share = rank_mean(counted.float().sum()).clamp_min(1e-6)
+            terms["l1_hole"] = config.l1_hole * (difference * counted).sum() / share
         if self.parser is not None and config.perceptual:
             with torch.no_grad():
                 wanted = self._parsed(target, batch.amodal)
             found = self._parsed(comp, batch.amodal)
-            terms["perceptual"] = config.perceptual * torch.stack(_squares(found, wanted)).sum()
+            squares = torch.stack(_squares(found, wanted, known))
+            terms["perceptual"] = config.perceptual * squares.sum()
         return terms, {"comp": comp, "target": target, "hole": hole.float()}
 
     def _parsed(self, picture: Tensor, amodal: Tensor) -> list[Tensor]:
@@ -186,36 +199,33 @@ class LamaNets(Adversarial):
         return self.parser.encode(torch.cat([picture, amodal], dim=1))
 
     def discriminator_step(self, batch: Batch, made: Terms) -> Terms:
-        known = batch.has_clean
-        if not bool(known.any()):
-            nothing = sum(p.sum() for p in self.discriminator.parameters()) * 0.0
-            return {"discriminator": cast(Tensor, nothing)}
-        real = made["target"][known].requires_grad_()
+        known = by_sample(batch.has_clean)
+        real = made["target"].detach().requires_grad_()
         real_logits, _ = self.discriminator(real)
-        (slope,) = torch.autograd.grad(real_logits.sum(), real, create_graph=True)
-        penalty = slope.float().square().sum(dim=(1, 2, 3)).mean()
-        logits, _ = self.discriminator(made["comp"][known])
-        painted = F.interpolate(made["hole"][known], logits.shape[-2:], mode="area")
+        # Batch norm ties the samples together: the slope is that of what the known ones are called.
+        said = (real_logits * known).sum()
+        (slope,) = torch.autograd.grad(said, real, create_graph=True)
+        penalty = slope.float().square().sum(dim=(1, 2, 3))
+        logits, _ = self.discriminator(made["comp"])
+        painted = F.interpolate(made["hole"], logits.shape[-2:], mode="area")
         fake = painted * F.softplus(logits) + (1 - painted) * F.softplus(-logits)
         return {
-            "discriminator_real": F.softplus(-real_logits).mean(),
-            "discriminator_made": fake.mean(),
-            "penalty": self.config.penalty * penalty,
+            "discriminator_real": mean_over(F.softplus(-real_logits), known),
+            "discriminator_made": mean_over(fake, known),
+            "penalty": self.config.penalty * mean_over(penalty, batch.has_clean),
         }
 
 
-def _known(batch: Batch) -> Tensor:
-    return batch.has_clean[:, None, None, None]
+def _squares(found: list[Tensor], wanted: list[Tensor], known: Tensor) -> list[Tensor]:
+    """The mean squared difference of every level over the samples ``known`` (B, 1, 1, 1) bool.
 
-
-def _truth(batch: Batch, hole: Tensor) -> Tensor:
-    return torch.where(hole, batch.clean, batch.image)
-
-
-def _squares(found: list[Tensor], wanted: list[Tensor]) -> list[Tensor]:
-    """The mean squared difference of every level; the original sums them for the parser alone."""
+    The original sums them for the parser alone.
+    """
+    # Over all samples, of which the unknown ones do not differ, by the share of the known: this
+    # rounds as the trainings that are kept.
+    share = rank_mean(known.float().mean()).clamp_min(1e-6)
     pairs = zip(found, wanted, strict=True)
-    return [F.mse_loss(f.float(), w.float()) for f, w in pairs]
+    return [F.mse_loss(f.float() * known, w.float() * known) / share for f, w in pairs]
 
 
 def lama_input(batch: Batch, amodal: bool) -> Tensor:

@@ -6,7 +6,8 @@
 Boxes and masks of training are amodal, and the network sees the image alone. At test the detection
 whose mask (at 0.5) has the best IoU with the initial mask is taken, the one with the best score
 where none touches it; its soft mask is pasted into an empty frame, so that a half is the outline.
-Nothing found is an empty prediction, which ``MaskRCNNMask.not_found`` counts.
+Nothing found is an empty prediction; the tables tell such masks below them, among all that have no
+pixel of the person (``leaderboards.formats.nobody_found``).
 
 Masks go into boxes and out of them by one rule, in which a pixel is an area from edge to edge.
 torchvision samples the masks to learn with pixels for points, and pastes into boxes of whole
@@ -287,11 +288,7 @@ class MaskRCNNNets(Adversarial):
 
 
 class MaskRCNNMask(Learned):
-    """Mask R-CNN whose detection that fits the initial mask best is the amodal mask.
-
-    Attributes:
-        not_found: samples among all predicted so far without any detection, whose mask is empty.
-    """
+    """Mask R-CNN whose detection that fits the initial mask best is the amodal mask."""
 
     track: ClassVar[Track] = "mask"
     title: ClassVar[str] = "Mask R-CNN"
@@ -301,7 +298,6 @@ class MaskRCNNMask(Learned):
     def __init__(self, preset: Preset = "quick", sizes: MaskRCNNConfig | None = None) -> None:
         super().__init__(preset)
         self.nets = MaskRCNNNets(sizes or MASK_RCNN_PRESETS[preset])
-        self.not_found = 0
 
     def infer(self, batch: Batch) -> Tensor:
         pairs = zip(batch.image, batch.initial, strict=True)
@@ -311,6 +307,5 @@ class MaskRCNNMask(Learned):
         """The amodal mask (1, H, W) of one picture."""
         (found,) = self.nets.generator([image])
         if not len(found["masks"]):
-            self.not_found += 1
             return torch.zeros_like(initial)
         return best_match(found["masks"], initial)

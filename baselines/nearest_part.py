@@ -37,12 +37,11 @@ class NearestPart(Borrowed):
     upstream: ClassVar[tuple[str, ...]] = (STAGE_1,)
     holds: ClassVar[tuple[str, ...]] = (STAGE_1,)
 
-    @classmethod
-    def check_upstream(cls, upstream: Mapping[str, Method]) -> None:
+    def check_upstream(self, upstream: Mapping[str, Method]) -> None:
         stage_1 = upstream[STAGE_1]
         assert isinstance(stage_1, TwoStageMask)
         if not stage_1.net.config.parsing:
-            raise InputError(f"{cls.title}: stage 1 has no parsing; give one that has")
+            raise InputError(f"{self.title}: stage 1 has no parsing; give one that has")
 
     def parts(self, batch: Batch) -> np.ndarray:
         """LIP-20 labels (B, H, W) of the whole person, 1 to 19 in the mask and 0 outside it."""

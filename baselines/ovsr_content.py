@@ -22,14 +22,14 @@ import torch
 from torch import Tensor, nn
 
 from baselines.pix2pix import PatchGAN, UNet, adversarial_loss
+from baselines.signed import mean_over
 from hdeocc import losses
 from hdeocc.across import weight_of
 from hdeocc.batch import Batch
 from hdeocc.content_recovery import hole_of
 from hdeocc.learned import Adversarial, Learned, Terms
-from hdeocc.losses import Features
+from hdeocc.losses import Features, vgg_features
 from hdeocc.method import Budget, FitData, Preset, Track
-from hdeocc.two_stage_mask import vgg_features
 
 GREY = 0.5
 
@@ -141,7 +141,7 @@ class OvsrContentNets(Adversarial):
         """Loss of a path's discriminator calling a picture (B, 3, H, W) in [0, 1] real or not."""
         discriminator = cast(nn.ModuleDict, self.discriminator)[path]
         logits = discriminator(with_masks(shown, batch.modal, batch.amodal))
-        return adversarial_loss(logits, real, batch.has_clean.float())
+        return adversarial_loss(logits, real, batch.has_clean)
 
     def generator_step(self, batch: Batch) -> tuple[Terms, Terms]:
         step = cast(ContentStep, self.generator)
@@ -153,18 +153,19 @@ class OvsrContentNets(Adversarial):
         }
         terms: Terms = {}
         for name, raw, target in zip(Paths._fields, made, _targets(batch), strict=True):
-            each = _mean_over(batch.amodal >= 0.5, (raw - target).abs())
-            found = {"l1": self.config.l1 * _mean_of_known(each, batch.has_clean)}
+            each = _means_inside(batch.amodal >= 0.5, (raw - target).abs())
+            found = {"l1": self.config.l1 * mean_over(each, batch.has_clean)}
             found |= self._feature_terms(shown[name], target, batch.has_clean)
             adversarial = self.judge(name, shown[name], True, batch)
             found["adversarial"] = self.config.adversarial * adversarial
             terms |= {f"{kind}_{name}": value for kind, value in found.items()}
-        return _over_processes(terms, batch), shown
+        return terms, shown
 
     def _feature_terms(self, shown: Tensor, target: Tensor, known: Tensor) -> Terms:
-        """Perceptual and style term of the samples with a clean picture."""
+        """Perceptual and style term of the samples with a clean picture, ``known`` (B,) bool."""
         if self.features is None:
             return {}
+        weight = weight_of(known.sum())  # asked of all processes, so before any of them is done
         if not bool(known.any()):
             nothing = shown.sum() * 0.0
             return {"perceptual": nothing, "style": nothing}
@@ -172,8 +173,8 @@ class OvsrContentNets(Adversarial):
             wanted = self.features(target[known])
         found = self.features(shown[known])
         return {
-            "perceptual": self.config.perceptual * losses.perceptual_loss(found, wanted),
-            "style": self.config.style * losses.style_loss(found, wanted),
+            "perceptual": weight * self.config.perceptual * losses.perceptual_loss(found, wanted),
+            "style": weight * self.config.style * losses.style_loss(found, wanted),
         }
 
     def discriminator_step(self, batch: Batch, made: Terms) -> Terms:
@@ -184,7 +185,7 @@ class OvsrContentNets(Adversarial):
             real = torch.where(known, target, made[name])
             terms[f"discriminator_real_{name}"] = 0.5 * self.judge(name, real, True, batch)
             terms[f"discriminator_made_{name}"] = 0.5 * self.judge(name, made[name], False, batch)
-        return _over_processes(terms, batch)
+        return terms
 
 
 def _seen(batch: Batch) -> Paths:
@@ -197,20 +198,10 @@ def _targets(batch: Batch) -> Paths:
     return Paths(*(torch.where(hole, batch.clean, outside) for outside in _seen(batch)))
 
 
-def _mean_over(where: Tensor, values: Tensor) -> Tensor:
+def _means_inside(where: Tensor, values: Tensor) -> Tensor:
     """Means (B,) of values (B, 3, H, W) over the pixels of masks (B, 1, H, W) bool."""
     total = (values.mean(dim=1, keepdim=True) * where).sum(dim=(1, 2, 3))
     return total / where.sum(dim=(1, 2, 3)).clamp_min(1)
-
-
-def _mean_of_known(each: Tensor, known: Tensor) -> Tensor:
-    return torch.where(known, each, 0).sum() / known.sum().clamp_min(1)
-
-
-def _over_processes(terms: Terms, batch: Batch) -> Terms:
-    """Means over the known samples of this process as a share of those over all processes."""
-    weight = weight_of(batch.has_clean.sum())
-    return {name: weight * value for name, value in terms.items()}
 
 
 class OvsrContent(Learned):

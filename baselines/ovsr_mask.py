@@ -26,9 +26,8 @@ from baselines.pix2pix import PatchGAN, UNet
 from hdeocc import losses
 from hdeocc.batch import Batch
 from hdeocc.learned import Adversarial, Learned, Terms
-from hdeocc.losses import Features
+from hdeocc.losses import Features, vgg_features
 from hdeocc.method import Budget, FitData, Preset, Track
-from hdeocc.two_stage_mask import vgg_features
 
 
 @dataclass(frozen=True)
@@ -131,8 +130,8 @@ class OvsrMaskNets(Adversarial):
 
     def discriminator_step(self, batch: Batch, made: Terms) -> Terms:
         mask = made["mask"]
-        # Shapes of other people, of which no image is known. The judge sees none anyway, so the
-        # order does not change its loss.
+        # Shapes of other people, of which no image is known. The judge sees none anyway, so that
+        # the order changes its loss by rounding alone; it stays, so that trainings can be repeated.
         shapes = batch.amodal.roll(1, dims=0)
         pairs = {
             "object": [self.judges.object(batch.image, m) for m in (batch.amodal, mask)],

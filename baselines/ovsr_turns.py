@@ -13,7 +13,7 @@ this is OVSR as a full pipeline.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import ClassVar, cast
 
 import torch
@@ -28,8 +28,8 @@ from baselines.ovsr_content import (
 from baselines.ovsr_mask import OVSR_MASK_PRESETS, MaskStep, OvsrMask, OvsrMaskConfig, OvsrMaskNets
 from hdeocc.batch import Batch
 from hdeocc.learned import Learned
-from hdeocc.method import Budget, FitData, Preset, Track
-from hdeocc.two_stage_mask import vgg_features
+from hdeocc.losses import vgg_features
+from hdeocc.method import Budget, FitData, Method, Preset, Track
 from synth.errors import InputError
 
 FIRST, RECOVERY = "mask.ovsr", "content.ovsr"
@@ -120,17 +120,29 @@ class OvsrMaskTurns(Learned):
     def loss_networks(self) -> tuple[str, ...]:
         return ("vgg16",) if self.sizes.completion.perceptual else ()
 
+    def check_upstream(self, upstream: Mapping[str, Method]) -> None:
+        """Its own settings say what it predicts with: no weights tell, say, which path is shown."""
+        first, recovery = upstream[FIRST], upstream[RECOVERY]
+        assert isinstance(first, OvsrMask) and isinstance(recovery, OvsrContent)
+        for key, theirs, own in (
+            (FIRST, first.sizes, self.sizes.completion),
+            (RECOVERY, recovery.sizes, self.sizes.recovery),
+        ):
+            names = [field.name for field in fields(own)]
+            unlike = [name for name in names if getattr(theirs, name) != getattr(own, name)]
+            if unlike:
+                raise InputError(
+                    f"{self.title}: builds on {FIRST} and {RECOVERY} of the settings it was given "
+                    f"itself, but {key} has another {', '.join(unlike)}; give all three the same "
+                    f"(preset {self.preset})"
+                )
+
     def prepare(self, data: FitData, budget: Budget) -> None:
+        self.check_upstream(data.upstream)
         first, recovery = data.upstream[FIRST], data.upstream[RECOVERY]
         assert isinstance(first, OvsrMask) and isinstance(recovery, OvsrContent)
-        try:
-            self.net.first.load_state_dict(first.nets.generator.state_dict())
-            self.net.recovery.load_state_dict(recovery.nets.generator.state_dict())
-        except RuntimeError:
-            raise InputError(
-                f"{self.title}: builds on {FIRST} and {RECOVERY} of the sizes it was given itself; "
-                f"give all three the same (preset {self.preset})"
-            ) from None
+        self.net.first.load_state_dict(first.nets.generator.state_dict())
+        self.net.recovery.load_state_dict(recovery.nets.generator.state_dict())
         self.net.again.load_state_dict(first.nets.generator.state_dict())
         if self.loss_networks():
             cast(OvsrMaskNets, self.nets).features = vgg_features()

@@ -27,10 +27,9 @@ from hdeocc.across import weight_of
 from hdeocc.batch import Batch
 from hdeocc.content_recovery import CHANNEL_FACTORS, ENCODER_KERNELS, Level, hole_of
 from hdeocc.learned import Adversarial, Learned, Terms
-from hdeocc.losses import Features, gram
+from hdeocc.losses import Features, gram, vgg_features
 from hdeocc.method import Budget, FitData, Preset, Track
 from hdeocc.partial_conv import Known, PartialConv2d, join, known_where, upsample
-from hdeocc.two_stage_mask import vgg_features
 from metrics.features import IMAGENET_MEAN, IMAGENET_STD
 
 

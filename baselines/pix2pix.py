@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from baselines.signed import signed
+from baselines.signed import mean_over, signed
 from hdeocc.batch import Batch
 from hdeocc.content_recovery import hole_of
 from hdeocc.learned import Adversarial, Learned, Terms
@@ -142,15 +142,14 @@ def normal_init(network: nn.Module) -> None:
 
 
 def adversarial_loss(logits: Tensor, real: bool, weight: Tensor) -> Tensor:
-    """Binary cross-entropy of patch logits (B, 1, h, w), averaged with a weight (B,) a sample."""
+    """Binary cross-entropy of patch logits (B, 1, h, w), averaged with a weight (B,) a sample.
+
+    With several processes the mean is over all.
+    """
     logits = logits.float()
     target = torch.full_like(logits, float(real))
     each = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
-    return _weighted_mean(each.mean(dim=(1, 2, 3)), weight)
-
-
-def _weighted_mean(each: Tensor, weight: Tensor) -> Tensor:
-    return (each * weight).sum() / weight.sum().clamp(min=1e-6)
+    return mean_over(each.mean(dim=(1, 2, 3)), weight)
 
 
 class _Pix2PixNets(Adversarial):
@@ -219,7 +218,7 @@ class Pix2PixContentNets(_Pix2PixNets):
         each = difference.sum(dim=(1, 2, 3)) / person.sum(dim=(1, 2, 3)).clamp(min=1)
         shown = torch.where(hole, made, signed(batch.image))
         terms = {
-            "l1": self.l1 * _weighted_mean(each, known),
+            "l1": self.l1 * mean_over(each, known),
             "adversarial": self.judge(given, shown, True, known),
         }
         return terms, {"given": given, "made": shown}

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from baselines.pix2pix import PatchGAN, Pix2PixConfig, UNet, adversarial_loss
-from hdeocc.across import weight_of
+from baselines.signed import mean_over
 from hdeocc.batch import Batch
 from hdeocc.content_recovery import hole_of
 from hdeocc.learned import Adversarial, Learned, Terms
@@ -84,15 +84,13 @@ class SeganContentNets(Adversarial):
         """Loss of calling ``shown``, made from ``given``, real or not."""
         assert self.discriminator is not None
         logits = self.discriminator(torch.cat([given, shown], dim=1))
-        return weight_of(known.sum()) * adversarial_loss(logits, real, known.float())
+        return adversarial_loss(logits, real, known)
 
     def generator_step(self, batch: Batch) -> tuple[Terms, Terms]:
         given, known = texture_input(batch), batch.has_clean
         made = self.generator(given)
-        each = self._l1_of_each(made, batch)
-        l1 = torch.where(known, each, 0).sum() / known.sum().clamp_min(1)
         terms = {
-            "l1": self.config.l1 * weight_of(known.sum()) * l1,
+            "l1": self.config.l1 * mean_over(self._l1_of_each(made, batch), known),
             "adversarial": self.judge(given, made, True, known),
         }
         return terms, {"given": given, "made": made}

@@ -8,6 +8,7 @@ under the caller's autocast; what is computed from their output is float32.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -19,6 +20,7 @@ from torch.nn import functional as F
 from hdeocc.content_recovery import ContentOutput, dim_background
 from hdeocc.mask_completion import MaskOutput, foreground
 
+log = logging.getLogger(__name__)
 Features = Callable[[Tensor], list[Tensor]]
 
 
@@ -94,6 +96,18 @@ def adversarial_mask(probability: Tensor, *, straight_through: bool = False) -> 
 
 
 # --- feature losses ---------------------------------------------------------------------------
+
+
+def vgg_features() -> Features | None:
+    """VGG16 features for the perceptual and style terms; None, with a warning, without weights."""
+    from metrics.errors import MetricsError
+    from metrics.features import vgg16_features
+
+    try:
+        return vgg16_features()
+    except MetricsError as error:
+        log.warning("trained without perceptual and style terms: %s", error.message)
+        return None
 
 
 def perceptual_loss(found: Sequence[Tensor], wanted: Sequence[Tensor]) -> Tensor:

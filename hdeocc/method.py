@@ -179,11 +179,10 @@ class Method(ABC):
             raise InputError(f"method {cls.__name__}: has layers of no size with {where}; raise it")
         return method
 
-    @classmethod
-    def check_upstream(cls, upstream: Mapping[str, "Method"]) -> None:
-        """Refuse methods, of those it names in ``upstream``, that it cannot build on.
+    def check_upstream(self, upstream: Mapping[str, "Method"]) -> None:
+        """Refuse methods, of those it names in ``upstream``, that it cannot build on as it is.
 
-        They may be unfitted: asked before anything is trained.
+        All of them may be unfitted: asked before anything is trained.
 
         Raises:
             InputError: what they lack.

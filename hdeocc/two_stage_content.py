@@ -22,10 +22,10 @@ from hdeocc.discriminators import ContentDiscriminator
 from hdeocc.folders import read_json
 from hdeocc.guided_recovery import GuidedRecovery, one_hot
 from hdeocc.learned import Adversarial, Learned, Terms
-from hdeocc.losses import ContentLossConfig, Features
+from hdeocc.losses import ContentLossConfig, Features, vgg_features
 from hdeocc.mask_completion import MaskCompletion, MaskCompletionConfig
 from hdeocc.method import Budget, FitData, Method, Preset, Track
-from hdeocc.two_stage_mask import MASK_PRESETS, TwoStageMask, vgg_features
+from hdeocc.two_stage_mask import MASK_PRESETS, TwoStageMask
 from synth.atomic import write_text
 from synth.errors import InputError
 
@@ -218,8 +218,7 @@ class TwoStageContent(Learned):
         self.sizes = sizes or CONTENT_PRESETS[preset]
         self.nets = ContentNets(self.sizes, stage_1 or MASK_PRESETS[preset].net)
 
-    @classmethod
-    def check_upstream(cls, upstream: Mapping[str, Method]) -> None:
+    def check_upstream(self, upstream: Mapping[str, Method]) -> None:
         stage_1 = upstream[STAGE_1]
         assert isinstance(stage_1, TwoStageMask)
         if not stage_1.net.config.parsing:

@@ -1,6 +1,5 @@
 """Stage 1 as a method of the mask track: refined mask completion (paper section 3.2)."""
 
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, cast
@@ -13,13 +12,12 @@ from hdeocc.across import weight_of
 from hdeocc.batch import Batch
 from hdeocc.discriminators import MaskDiscriminator
 from hdeocc.learned import Adversarial, Learned, Terms
-from hdeocc.losses import Features, MaskLossConfig
+from hdeocc.losses import Features, MaskLossConfig, vgg_features
 from hdeocc.mask_completion import MaskCompletion, MaskCompletionConfig, MaskOutput
 from hdeocc.method import Budget, FitData, Preset, Track
 from hdeocc.stream import endless
 from hdeocc.templates import fit_templates
 
-log = logging.getLogger(__name__)
 TEMPLATE_SAMPLES = 1000
 
 
@@ -55,18 +53,6 @@ MASK_PRESETS: dict[Preset, MaskPreset] = {
     ),
     "full": MaskPreset(MaskCompletionConfig(width=4)),
 }
-
-
-def vgg_features() -> Features | None:
-    """VGG16 features for the perceptual and style terms; None, with a warning, without weights."""
-    from metrics.errors import MetricsError
-    from metrics.features import vgg16_features
-
-    try:
-        return vgg16_features()
-    except MetricsError as error:
-        log.warning("trained without perceptual and style terms: %s", error.message)
-        return None
 
 
 def whole_probability(out: MaskOutput) -> Tensor:

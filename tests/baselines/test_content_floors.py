@@ -164,6 +164,23 @@ def test_a_hole_too_large_to_solve_is_solved_smaller() -> None:
         assert error.max() <= 12 and error.mean() < 4, limit
 
 
+@pytest.mark.parametrize(("size", "hole_at", "limit", "factor"), [
+    (515, slice(48, 504), 65536, 2),
+    (129, slice(12, 116), 700, 4),
+])  # fmt: skip
+def test_what_is_solved_smaller_stays_at_its_place(
+    size: int, hole_at: slice, limit: int, factor: int
+) -> None:
+    """The sides are no whole number of blocks: a grid stretched over them moves the picture."""
+    columns, rows = np.meshgrid(*[np.linspace(0, 255, size)] * 2)
+    image = np.stack([columns, rows, (columns + rows) / 2], axis=-1).round().astype(np.uint8)
+    hole = np.zeros((size, size), bool)
+    hole[hole_at, hole_at] = True
+    assert int(np.ceil(np.sqrt(hole.sum() / limit))) == factor
+    error = (biharmonic(image, hole, limit) - image.astype(float))[hole]
+    assert np.abs(error).max() <= 2 and abs(error.mean()) < 0.2
+
+
 def test_tensors_and_arrays_are_the_same_pictures(rng: np.random.Generator) -> None:
     pictures = rng.integers(0, 256, (2, 9, 7, 3)).astype(np.uint8)
     masks = rng.random((2, 9, 7)) < 0.5

@@ -272,6 +272,13 @@ def test_the_discriminator_judges_every_number_of_a_small_map() -> None:
     assert len(norms) == 6 and [float(n) for n in norms] == pytest.approx([1] * 6, rel=0.05)
 
 
+@pytest.mark.parametrize(("halvings", "channels"), [(2, 16), (3, 32), (4, 32)])
+def test_the_discriminators_map_by_halvings(halvings: int, channels: int) -> None:
+    judged = PatchDiscriminator(8, halvings)(torch.rand(1, 3, 33, 32), torch.zeros(1, 1, 33, 32))
+    side = 33 / 2**halvings
+    assert judged.shape == (1, channels, int(np.ceil(side)), 32 // 2**halvings)
+
+
 def test_channels_split_in_four() -> None:
     with pytest.raises(ValueError, match="cnum 6"):
         DeepFillConfig(cnum=6)

@@ -1,6 +1,8 @@
 """Flow matching: the way from noise to truth, what the condition tells, guesses and their mean."""
 
+import json
 from functools import cache
+from pathlib import Path
 
 import pytest
 import torch
@@ -169,6 +171,15 @@ def test_a_share_of_the_samples_is_told(batch: Batch, share: float) -> None:
     )
     nets.generator_step(batch)
     assert bool((seen[0][:, 5] == share).all())
+
+
+def test_a_saved_row_says_whose_folder_it_is(tmp_path: Path) -> None:
+    for row in (FlowContent, FlowMaskBest, FlowMask):
+        folder = tmp_path / row.__name__
+        folder.mkdir()
+        row("quick").save(folder)
+        about = json.loads((folder / "method.json").read_text())
+        assert about == {"method": row.__name__, "track": row.track, "preset": "quick"}
 
 
 def test_the_best_guess_is_no_worse_than_any(batch: Batch) -> None:

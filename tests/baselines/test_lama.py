@@ -19,6 +19,7 @@ from baselines.lama import (
     lama_input,
 )
 from hdeocc.batch import Batch
+from hdeocc.learned import Terms
 from hdeocc.method import Method
 from hdeocc.two_stage_mask import TwoStageMask
 from tests.baselines.nets import Says, gradient_norm, parameters
@@ -136,6 +137,37 @@ def test_patches_outside_the_hole_count_as_real(batch: Batch) -> None:
     assert terms["discriminator_made"] == pytest.approx(0.25 * fake + 0.75 * real, rel=1e-5)
     # The sum of 64 logits has the slope 2 at each of 3 * 64 * 64 numbers.
     assert terms["penalty"] == pytest.approx(0.001 * 4 * 3 * 64 * 64, rel=1e-5)
+
+
+def test_without_any_clean_picture_nothing_weighs(batch: Batch) -> None:
+    """The same terms all the same: on another process some may be known."""
+    torch.manual_seed(0)
+    nets = LamaNets(LAMA_PRESETS["quick"]).train()
+    nets.parser = TwoStageMask("quick").net.modal_hourglass.requires_grad_(False).eval()
+    known_terms, known_made = both_steps(nets, batch)
+    terms, made = both_steps(nets, batch.replace(has_clean=torch.zeros(4, dtype=torch.bool)))
+    assert list(terms) == list(known_terms) and list(made) == list(known_made)
+    assert {"l1_hole", "perceptual", "penalty"} <= terms.keys()
+    assert all(float(term) == 0 for term in terms.values())
+
+
+def test_unknown_samples_weigh_nothing_and_their_holes_are_not_counted(batch: Batch) -> None:
+    """In eval mode, where no batch norm ties samples together, as if they were not there."""
+    torch.manual_seed(0)
+    nets = LamaNets(LAMA_PRESETS["quick"]).eval()
+    known = torch.tensor([True, False, True, False])
+    some, _ = both_steps(nets, batch.replace(has_clean=known))
+    alone, _ = both_steps(nets, batch.part(known))
+    assert some.keys() == alone.keys()
+    for name, term in alone.items():
+        assert float(some[name]) == pytest.approx(float(term), rel=1e-4), name
+
+
+def both_steps(nets: LamaNets, batch: Batch) -> tuple[Terms, Terms]:
+    """The terms of both steps, and what the first one hands to the second."""
+    terms, made = nets.generator_step(batch)
+    more = nets.discriminator_step(batch, {name: value.detach() for name, value in made.items()})
+    return {name: value.detach() for name, value in (terms | more).items()}, made
 
 
 def test_the_adversary_teaches_the_generator_but_not_itself(batch: Batch) -> None:

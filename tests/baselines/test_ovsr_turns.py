@@ -109,8 +109,21 @@ def test_only_the_second_completion_is_trained(batch: Batch) -> None:
 def test_networks_of_other_sizes_are_refused() -> None:
     other = OvsrMask("quick", OvsrMaskConfig(5, 4, 4, perceptual=0.0))
     data = FitData([], [], upstream=fitted_before() | {FIRST: other})
-    with pytest.raises(InputError, match=r"of the sizes it was given itself; give all three"):
+    words = "of the settings it was given itself, but mask.ovsr has another levels, generator_width"
+    with pytest.raises(InputError, match=words):
         OvsrMaskTurns("quick").prepare(data, Budget(samples=1))
+
+
+def test_a_recovery_that_shows_something_else_is_refused_before_it_is_trained() -> None:
+    """Its weights would fit: only the settings say which path is shown."""
+    other = OvsrContent("quick", replace(OVSR_TURNS_PRESETS["quick"].recovery, shows="average"))
+    upstream = fitted_before() | {RECOVERY: other}
+    method = OvsrMaskTurns("quick")
+    method.check_upstream(fitted_before())
+    with pytest.raises(InputError, match=r"but content\.ovsr has another shows; give all three"):
+        method.check_upstream(upstream)
+    same = replace(OVSR_TURNS_PRESETS["quick"], recovery=other.sizes)
+    OvsrMaskTurns("quick", same).check_upstream(upstream)
 
 
 def test_it_builds_on_networks_of_any_size_that_it_is_given() -> None:

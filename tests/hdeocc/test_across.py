@@ -1,5 +1,6 @@
 """Two processes that share every batch train as one does."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 
 from hdeocc import across, train
 from hdeocc.across import Share, SyncedBatchNorm, synchronised
 from hdeocc.augment import NO_AUGMENTATION, Augmentation
 from hdeocc.fitted import make_fabric
-from hdeocc.method import Budget, FitData
+from hdeocc.method import Budget, FitData, Method
 from hdeocc.stream import batch_indices, training_batch
 from hdeocc.training_log import read_log
 from hdeocc.two_stage_content import STAGE_1, TwoStageContent
@@ -21,6 +22,7 @@ from hdeocc.two_stage_mask import TwoStageMask
 from synth.errors import InputError
 from synth.sample import Sample
 from tests.fakes import make_samples
+from tests.hdeocc.painters import PAINTERS, learned_painters, painter, people
 from tests.hdeocc.tiny import Tiny, one_cpu
 
 BUDGET = Budget(samples=8, batch=8, lr=1e-3, precision="32-true")
@@ -48,13 +50,10 @@ def stage_2() -> TwoStageContent:
 
 def trained(fabric: Fabric, kind: str, folder: Path) -> dict[str, Tensor]:
     """State, gradients and loss terms of a step in which nothing is drawn."""
-    method, upstream = _method(kind), {}
-    if isinstance(method, TwoStageContent):
-        torch.manual_seed(3)
-        upstream = {STAGE_1: TwoStageMask("quick")}
-        method.nets.true_parsing = 0.0
-    data = FitData(samples(32 if kind == "tiny" else 64), [], folder / kind, upstream)
-    train.train(method, data, BUDGET, fabric, NO_AUGMENTATION)
+    method, upstream, people = _given(kind)
+    data = FitData(people, [], folder / kind, upstream)
+    budget = replace(BUDGET, samples=len(people), batch=len(people))
+    train.train(method, data, budget, fabric, NO_AUGMENTATION)
     found = {f"state {k}": v.clone() for k, v in method.nets.state_dict().items()}
     for name, parameter in method.nets.named_parameters():
         if parameter.grad is not None:
@@ -64,11 +63,23 @@ def trained(fabric: Fabric, kind: str, folder: Path) -> dict[str, Tensor]:
     return found | {f"loss {name}": torch.tensor(v) for name, v in line["loss"].items()}
 
 
-KINDS: dict[str, Any] = {"tiny": lambda: Tiny(dropout=0.0), "mask": stage_1, "content": stage_2}
+OURS: dict[str, Any] = {"tiny": lambda: Tiny(dropout=0.0), "mask": stage_1, "content": stage_2}
+# Of the second process one picture has no clean one, or none has.
+PAINTED = [f"{name} {known}" for name in PAINTERS for known in ("yyyn", "yynn")]
+KINDS = [*OURS, *PAINTED]
 
 
-def _method(kind: str) -> Any:
-    return KINDS[kind]()
+def _given(kind: str) -> tuple[Any, dict[str, Method], list[Sample]]:
+    """The method, what it builds on, and whom it is trained on."""
+    if kind in PAINTED:
+        name, known = kind.split()
+        return *painter(name), people(known)
+    method, upstream = OURS[kind](), {}
+    if isinstance(method, TwoStageContent):
+        torch.manual_seed(3)
+        upstream = {STAGE_1: TwoStageMask("quick")}
+        method.nets.true_parsing = 0.0
+    return method, upstream, samples(32 if kind == "tiny" else 64)
 
 
 def _leave(fabric: Fabric, folder: Path) -> None:
@@ -103,12 +114,17 @@ def test_two_processes_train_as_one(
         assert_close(name, first[name].float(), value.float())
     one, other = (torch.cat([v.flatten() for k, v in found.items() if k.startswith("gradient")])
                   for found in (alone, first))  # fmt: skip
-    assert float((one - other).norm() / one.norm()) < ROUNDING[kind]
+    assert float((one - other).norm() / one.norm()) < ROUNDING.get(kind, PAINTERS_ROUNDING)
+
+
+def test_every_learned_painter_is_among_them() -> None:
+    assert sorted(PAINTERS) == learned_painters()
 
 
 # What rounding alone does to gradients of the whole: in the hourglasses of stage 1 a float32 step
 # with another convolution kernel differs as much.
 ROUNDING = {"tiny": 1e-4, "mask": 5e-2, "content": 1e-3}
+PAINTERS_ROUNDING = 1e-3
 
 
 def assert_close(name: str, found: Tensor, wanted: Tensor) -> None:
@@ -150,6 +166,21 @@ def test_a_batch_that_cannot_be_shared_is_refused() -> None:
 
     with pytest.raises(InputError, match="batch of 16 cannot be shared by 3 processes"):
         Share.of(Three(), 16)  # type: ignore[arg-type]
+
+
+def test_a_sum_over_processes_can_be_differentiated_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a penalty on gradients does; seen as if a second process had the very same share."""
+
+    @torch.no_grad()
+    def doubled(tensor: Tensor) -> None:  # out of autograd's sight, as the real one
+        tensor.mul_(2)
+
+    monkeypatch.setattr(distributed, "all_reduce", doubled)
+    x = torch.tensor([1.0, 3.0], requires_grad=True)
+    (slope,) = torch.autograd.grad((across.sum_over_processes(x) ** 3).sum(), x, create_graph=True)
+    torch.testing.assert_close(slope, 2 * 3 * (2 * x) ** 2)  # both losses reach x
+    (curve,) = torch.autograd.grad(slope.sum(), x)
+    torch.testing.assert_close(curve, 2 * 2 * 6 * (2 * x))
 
 
 def test_on_one_process_nothing_is_synchronised() -> None:

@@ -174,12 +174,14 @@ def test_a_mistake_is_one_line_and_nothing_is_written(
 def test_what_cannot_be_built_on_is_refused_before_it_is_trained(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(upstream: dict[str, Any]) -> None:
+    def refuse(method: TinyPainter, upstream: dict[str, Any]) -> None:
+        assert method.nets.generator[0].out_channels == 2
         assert upstream["mask.tiny"].title == "tiny"
         raise InputError("its masks are all too small")
 
     monkeypatch.setattr(TinyPainter, "check_upstream", refuse)
-    assert "its masks are all too small" in refused(photos, tmp_path / "m")
+    found = refused(photos, tmp_path / "m", "--set", "content.channels=2")
+    assert "its masks are all too small" in found
     assert not (tmp_path / "m").exists()
 
 
