@@ -63,7 +63,12 @@ def trained(fabric: Fabric, kind: str, folder: Path) -> dict[str, Tensor]:
     return found | {f"loss {name}": torch.tensor(v) for name, v in line["loss"].items()}
 
 
-OURS: dict[str, Any] = {"tiny": lambda: Tiny(dropout=0.0), "mask": stage_1, "content": stage_2}
+OURS: dict[str, Any] = {
+    "tiny": lambda: Tiny(dropout=0.0),
+    "mask": stage_1,
+    "content": stage_2,
+    "content yynn": stage_2,
+}
 # Of the second process one picture has no clean one, or none has.
 PAINTED = [f"{name} {known}" for name in PAINTERS for known in ("yyyn", "yynn")]
 KINDS = [*OURS, *PAINTED]
@@ -79,6 +84,8 @@ def _given(kind: str) -> tuple[Any, dict[str, Method], list[Sample]]:
         torch.manual_seed(3)
         upstream = {STAGE_1: TwoStageMask("quick")}
         method.nets.true_parsing = 0.0
+    if kind == "content yynn":
+        return method, upstream, people("yynn")
     return method, upstream, samples(32 if kind == "tiny" else 64)
 
 
