@@ -32,6 +32,15 @@ from synth.store import Split
 Rerun = Literal["only-missing", "always", "never"]
 
 
+def unfitted_row(benchmark: Benchmark, track: Track, name: str) -> Method:
+    """The method of a row, with the settings that the benchmark gives it."""
+    kind = method_class(track, benchmark.base(track, name))
+    variant = benchmark.variant(track, name)
+    if variant is None:
+        return kind(benchmark.preset)
+    return kind.variant(benchmark.preset, variant.options, variant.title)
+
+
 @dataclass
 class Fitter:
     """Fits every method of a benchmark once, those it builds on first.
@@ -92,7 +101,7 @@ class Fitter:
             if not model.is_dir() or file_digests(model) != file_digests(tried):
                 with new_folder(model) as unfinished:
                     shutil.copytree(tried, unfinished, dirs_exist_ok=True)
-        return restored(self._made(track, name), model)
+        return restored(unfitted_row(self.benchmark, track, name), model)
 
     def _choice(self, track: Track, name: str) -> Choice:
         """The learning rate that does best on val at the first seed."""
@@ -119,13 +128,6 @@ class Fitter:
     def _kind(self, track: Track, name: str) -> type[Method]:
         return method_class(track, self.benchmark.base(track, name))
 
-    def _made(self, track: Track, name: str) -> Method:
-        """The unfitted method of a row."""
-        kind, variant = self._kind(track, name), self.benchmark.variant(track, name)
-        if variant is None:
-            return kind(self.benchmark.preset)
-        return kind.variant(self.benchmark.preset, variant.options, variant.title)
-
     def _unfitted(
         self, track: Track, name: str, budget: Budget
     ) -> tuple[Method, About, dict[str, Fitted]]:
@@ -134,7 +136,7 @@ class Fitter:
         needed = self._kind(track, name).upstream
         upstream = {one: self._upstream(one, budget.seed) for one in needed}
         torch.manual_seed(budget.seed)  # a network draws its first weights when it is made
-        method = self._made(track, name)
+        method = unfitted_row(self.benchmark, track, name)
         base = f"{track}.{variant.base}" if variant else None
         about = describe(method, key, budget, self.train, self.val, upstream, base)
         return method, about, upstream

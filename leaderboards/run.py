@@ -3,11 +3,12 @@
 from pathlib import Path
 
 import click
+import torch
 
 from hdeocc.fitted import make_fabric
-from hdeocc.method import Track, check_names, method_class
+from hdeocc.method import Method, Track, check_names, method_class
 from leaderboards.benchmark import Benchmark
-from leaderboards.fit import Rerun
+from leaderboards.fit import Rerun, unfitted_row
 from leaderboards.folder import MARKER, Folder, claim, refuse_other
 from leaderboards.jobs import make_rows
 from leaderboards.make_rows import Datasets, RowMaker, training_samples
@@ -122,14 +123,28 @@ def _check_methods(benchmark: Benchmark) -> None:
     """Refuse rows that lack something they need, before hours are spent on the others."""
     tracks: tuple[Track, ...] = ("mask", "content")
     for track in tracks:
-        for name in benchmark.registered(track):
+        for name in getattr(benchmark.tracks, track):
             try:
-                method_class(track, name).require()
+                method_class(track, benchmark.base(track, name)).require()
+                _check_upstream(benchmark, track, name)
             except InputError as error:
                 raise InputError(
                     f"benchmark {benchmark.name}, row {track}.{name}: {error.message}; or leave "
                     "it out with --methods"
                 ) from None
+
+
+def _check_upstream(benchmark: Benchmark, track: Track, name: str) -> None:
+    """Refuse a row that cannot build on others as the benchmark has them."""
+    if needed := method_class(track, benchmark.base(track, name)).upstream:
+        with torch.device("meta"):  # only their settings are asked
+            method = unfitted_row(benchmark, track, name)
+            method.check_upstream({key: _named(benchmark, key) for key in needed})
+
+
+def _named(benchmark: Benchmark, key: str) -> Method:
+    track, _, name = key.partition(".")
+    return unfitted_row(benchmark, "mask" if track == "mask" else "content", name)
 
 
 def _check_fingerprint(benchmark: Benchmark, dataset: Dataset) -> None:

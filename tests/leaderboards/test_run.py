@@ -272,6 +272,16 @@ def test_what_a_row_lacks_is_said_before_anything_is_made(
     assert fakes.FakeMask.fits == [("FakeMask", 0)]
 
 
+def test_rows_that_do_not_fit_on_each_other_are_refused_before_anything_is_made(
+    tmp_path: Path,
+) -> None:
+    text = fakes.toml(["ovsr", "ovsr-iterated"], ["ovsr"], [])
+    text += "[options.mask]\novsr.generator_width = 12\n"
+    with pytest.raises(InputError, match=r"row mask\.ovsr-iterated: .*generator_width"):
+        _run(tmp_path / "out", parse_benchmark(text, "fake"))
+    assert not (tmp_path / "out").exists()
+
+
 def test_seeds_give_a_row_each(fake_world: Path) -> None:
     two = fakes.benchmark(["learned"], [], []).model_copy(update={"seeds": (0, 5)})
     assert set(_run(fake_world, two)) == {"mask.learned.seed-0", "mask.learned.seed-5"}
