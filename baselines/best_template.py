@@ -12,7 +12,6 @@ may be moved, is chosen on val. The prediction is the chosen template, shifted, 
 visible part.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
@@ -30,7 +29,6 @@ from hdeocc.method import Budget, FitData, Method, Preset, Track
 from hdeocc.stream import endless
 from hdeocc.templates import fit_templates
 from hdeocc.validation import spread
-from synth.atomic import write_text
 from synth.errors import InputError
 from synth.sample import Sample
 
@@ -126,8 +124,7 @@ class BestTemplate(Method):
     def save(self, folder: Path) -> None:
         tensors = {"templates": self.templates, "cost": self.cost, "shift": self.shift}
         save_tensors(folder / WEIGHTS, tensors)
-        about = {"method": type(self).__name__, "track": self.track, "preset": self.preset}
-        write_text(folder / "method.json", json.dumps(about, indent=1) + "\n")
+        self.sign(folder)
 
     def load(self, folder: Path) -> None:
         path = folder / WEIGHTS

@@ -47,9 +47,7 @@ class Borrowed(Method):
 
     def save(self, folder: Path) -> None:
         self.lent.save(folder)
-        # In place of the lender's own: the folder is this row's.
-        about = {"method": type(self).__name__, "track": self.track, "preset": self.preset}
-        write_text(folder / "method.json", json.dumps(about, indent=1) + "\n")
+        self.sign(folder)  # in place of the lender: the folder is this row's
         write_text(folder / OPTIONS, json.dumps(self.lent.options, indent=1) + "\n")
 
     def load(self, folder: Path) -> None:

@@ -1,6 +1,5 @@
 """The half of the contract that learned methods share: networks, steps, weights on disk."""
 
-import json
 from abc import abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -11,7 +10,6 @@ from torch import Tensor, nn
 from hdeocc import checkpoint
 from hdeocc.batch import Batch
 from hdeocc.method import Budget, FitData, Method
-from synth.atomic import write_text
 from synth.errors import InputError
 
 if TYPE_CHECKING:
@@ -85,8 +83,7 @@ class Learned(Method):
 
     def save(self, folder: Path) -> None:
         checkpoint.save_tensors(folder / "weights.safetensors", self.nets.generator.state_dict())
-        about = {"method": type(self).__name__, "track": self.track, "preset": self.preset}
-        write_text(folder / "method.json", json.dumps(about, indent=1) + "\n")
+        self.sign(folder)
 
     def load(self, folder: Path) -> None:
         path = folder / "weights.safetensors"

@@ -4,6 +4,7 @@ A method is one class registered under the entry-point group ``hdeocc.methods`` 
 ``TRACK.NAME = "module:Class"``. Listing methods imports none of them.
 """
 
+import json
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from hdeocc.options import change
 from hdeocc.precision import Precision
+from synth.atomic import write_text
 from synth.errors import InputError
 from synth.sample import Sample
 from synth.settings import hint
@@ -231,6 +233,11 @@ class Method(ABC):
         """Digests by name of weights that no fit makes and no folder holds, of `hdeocc weights`."""
         return {}
 
+    def sign(self, folder: Path) -> None:
+        """Say in ``method.json`` whose folder it is, for who looks into it."""
+        about = {"method": type(self).__name__, "track": self.track, "preset": self.preset}
+        write_text(folder / "method.json", json.dumps(about, indent=1) + "\n")
+
     def save(self, folder: Path) -> None:
         """Write what :meth:`load` needs into ``folder``; nothing for methods without weights."""
         return
@@ -284,6 +291,12 @@ def check_names(track: str, names: Sequence[str], where: str) -> None:
                 f"{where}: method {name!r} of the {track} track cannot name files; call its entry "
                 "point by letters, digits, dots, hyphens and underscores"
             )
+
+
+def of_key(key: str) -> tuple[Track, str]:
+    """The track and the name of "track.name"."""
+    track, _, name = key.partition(".")
+    return "mask" if track == "mask" else "content", name
 
 
 def method_class(track: str, name: str) -> type[Method]:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from hdeocc.method import Budget, Preset, Track, method_class
+from hdeocc.method import Budget, Method, Preset, Track, method_class
 from leaderboards.budgets import Budgets, TrackBudget
 from metrics.truth import RulesName
 from synth.errors import InputError
@@ -158,6 +158,10 @@ class Benchmark(Strict):
         variant = self.variant(track, name)
         return variant.base if variant else name
 
+    def kind(self, track: Track, name: str) -> type[Method]:
+        """The class behind a row of a track."""
+        return method_class(track, self.base(track, name))
+
     def repeats(self, track: Track, name: str) -> bool:
         """Whether a row of a track is trained with every seed, or with the first one alone."""
         return self.repeated is None or _is_among(self.repeated, track, name)
@@ -211,7 +215,7 @@ class Benchmark(Strict):
 
     def chooses_rate(self, track: Track, name: str) -> bool:
         """Whether val chooses among several learning rates for a row of a track."""
-        kind = method_class(track, self.base(track, name))
+        kind = self.kind(track, name)
         return kind.learned and kind.spends and len(self.rates_of(track, name)) > 1
 
     def _budget(self, track: Track) -> TrackBudget:

@@ -21,7 +21,7 @@ from hdeocc.fitted import (
     restored,
 )
 from hdeocc.folders import digest, file_digests, new_folder
-from hdeocc.method import Budget, Diverged, FitData, Method, Track, method_class
+from hdeocc.method import Budget, Diverged, FitData, Method, Track, of_key
 from leaderboards.benchmark import Benchmark
 from leaderboards.folder import Folder
 from leaderboards.rates import Choice, chosen
@@ -34,8 +34,7 @@ Rerun = Literal["only-missing", "always", "never"]
 
 def unfitted_row(benchmark: Benchmark, track: Track, name: str) -> Method:
     """The method of a row, with the settings that the benchmark gives it."""
-    kind = method_class(track, benchmark.base(track, name))
-    variant = benchmark.variant(track, name)
+    kind, variant = benchmark.kind(track, name), benchmark.variant(track, name)
     if variant is None:
         return kind(benchmark.preset)
     return kind.variant(benchmark.preset, variant.options, variant.title)
@@ -112,7 +111,7 @@ class Fitter:
     def _tried(self, track: Track, name: str, lr: float) -> Fitted | None:
         """What one of several rates led to; None where the training diverged."""
         budget = self.benchmark.trial_of(track, self.benchmark.seeds[0], lr)
-        for one in self._kind(track, name).upstream:
+        for one in self.benchmark.kind(track, name).upstream:
             self._upstream(one, budget.seed)  # whose own divergence is no fault of this rate
         try:
             return self._trained(track, name, budget, *self.folder.tried(f"{track}.{name}", lr))
@@ -125,15 +124,12 @@ class Fitter:
         _, about, _ = self._unfitted(track, name, budget)
         note_divergence(self.folder.tried(f"{track}.{name}", lr)[0], digest(about), error)
 
-    def _kind(self, track: Track, name: str) -> type[Method]:
-        return method_class(track, self.benchmark.base(track, name))
-
     def _unfitted(
         self, track: Track, name: str, budget: Budget
     ) -> tuple[Method, About, dict[str, Fitted]]:
         """The method of a row before its training, all that its weights depend on, and upstream."""
         variant, key = self.benchmark.variant(track, name), f"{track}.{name}"
-        needed = self._kind(track, name).upstream
+        needed = self.benchmark.kind(track, name).upstream
         upstream = {one: self._upstream(one, budget.seed) for one in needed}
         torch.manual_seed(budget.seed)  # a network draws its first weights when it is made
         method = unfitted_row(self.benchmark, track, name)
@@ -184,5 +180,4 @@ class Fitter:
             raise named from None
 
     def _upstream(self, key: str, seed: int) -> Fitted:
-        track, _, name = key.partition(".")
-        return self.get("mask" if track == "mask" else "content", name, seed)
+        return self.get(*of_key(key), seed)

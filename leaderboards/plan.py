@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from hdeocc.method import Track, method_class
+from hdeocc.method import Track, of_key
 from leaderboards.benchmark import Benchmark
 from synth.errors import InputError
 
@@ -65,7 +65,7 @@ def _rows_of_seed(benchmark: Benchmark, seed: int) -> Iterator[Planned]:
 
 def _repeats(benchmark: Benchmark, row: Planned) -> bool:
     """Whether another seed makes another row: something of it learns, and all such is repeated."""
-    learn = [(t, n) for t, n in row.parts if method_class(t, benchmark.base(t, n)).learned]
+    learn = [(t, n) for t, n in row.parts if benchmark.kind(t, n).learned]
     return bool(learn) and all(benchmark.repeats(track, name) for track, name in learn)
 
 
@@ -82,19 +82,18 @@ def stands_on(benchmark: Benchmark, row: Planned) -> frozenset[str]:
 
 def mask_seed(benchmark: Benchmark, row: Planned) -> int:
     """Of which seed the masks of a row are: what learns nothing is made for the first one alone."""
-    kind = method_class("mask", benchmark.base("mask", row.names[0]))
+    kind = benchmark.kind("mask", row.names[0])
     return row.seed if kind.learned else benchmark.seeds[0]
 
 
 def _fits(benchmark: Benchmark, track: Track, name: str, seed: int) -> Iterator[str]:
     """The trainings behind a method, those that it builds on first."""
-    kind, chooses = method_class(track, benchmark.base(track, name)), benchmark.chooses_rate
+    kind, chooses = benchmark.kind(track, name), benchmark.chooses_rate
     # A rate is tried at the first seed, on what there is of that seed.
     seeds = dict.fromkeys((seed, *([benchmark.seeds[0]] if chooses(track, name) else [])))
     for key in kind.upstream:
-        below, _, other = key.partition(".")
         for one in seeds:
-            yield from _fits(benchmark, "mask" if below == "mask" else "content", other, one)
+            yield from _fits(benchmark, *of_key(key), one)
     yield f"{track}.{name}, seed {seed}"
     if chooses(track, name):
         yield f"learning rate of {track}.{name}"

@@ -6,7 +6,7 @@ import click
 import torch
 
 from hdeocc.fitted import make_fabric
-from hdeocc.method import Method, Track, check_names, method_class
+from hdeocc.method import Track, check_names, method_class, of_key
 from leaderboards.benchmark import Benchmark
 from leaderboards.fit import Rerun, unfitted_row
 from leaderboards.folder import MARKER, Folder, claim, refuse_other
@@ -125,7 +125,7 @@ def _check_methods(benchmark: Benchmark) -> None:
     for track in tracks:
         for name in getattr(benchmark.tracks, track):
             try:
-                method_class(track, benchmark.base(track, name)).require()
+                benchmark.kind(track, name).require()
                 _check_upstream(benchmark, track, name)
             except InputError as error:
                 raise InputError(
@@ -136,15 +136,10 @@ def _check_methods(benchmark: Benchmark) -> None:
 
 def _check_upstream(benchmark: Benchmark, track: Track, name: str) -> None:
     """Refuse a row that cannot build on others as the benchmark has them."""
-    if needed := method_class(track, benchmark.base(track, name)).upstream:
+    if needed := benchmark.kind(track, name).upstream:
         with torch.device("meta"):  # only their settings are asked
             method = unfitted_row(benchmark, track, name)
-            method.check_upstream({key: _named(benchmark, key) for key in needed})
-
-
-def _named(benchmark: Benchmark, key: str) -> Method:
-    track, _, name = key.partition(".")
-    return unfitted_row(benchmark, "mask" if track == "mask" else "content", name)
+            method.check_upstream({key: unfitted_row(benchmark, *of_key(key)) for key in needed})
 
 
 def _check_fingerprint(benchmark: Benchmark, dataset: Dataset) -> None:
