@@ -50,7 +50,7 @@ def time_rows(out: Path, only: Collection[Path] | None = None) -> None:
     if not (folder.data / "dataset.json").is_file():
         raise InputError(f"{folder.data}: is not there; go on with `hdeocc bench resume {out}`")
     test = Dataset.open(folder.data).split("test")
-    found: list[tuple[Path, Record, list[Part]]] = []
+    found: list[tuple[Path, list[Part]]] = []
     for path in sorted(folder.results.glob("*.json")) if only is None else only:
         record = read_record(path)
         if record.device == UNMEASURED:
@@ -61,14 +61,15 @@ def time_rows(out: Path, only: Collection[Path] | None = None) -> None:
             continue
         for where, *_ in parts:
             _stored(where, test)
-        found.append((path, record, parts))
+        found.append((path, parts))
     timed: dict[Path, Predictions] = {}
-    for path, record, parts in found:
+    for path, parts in found:
         made = [_timed(folder, test, timed, *part) for part in parts]
         known = [one.milliseconds for one in made if one.milliseconds is not None]
         devices = " and ".join(dict.fromkeys(one.device for one in made))
         now = {"milliseconds": sum(known), "device": devices}
-        write_record(path, record.model_copy(update=now))
+        # Minutes have gone by, in which another process may have written it anew.
+        write_record(path, read_record(path).model_copy(update=now))
 
 
 def untimed(folder: Folder, benchmark: Benchmark, rows: Sequence[Planned]) -> list[Path]:

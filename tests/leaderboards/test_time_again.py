@@ -45,6 +45,22 @@ def test_only_milliseconds_change(fake_world: Path, monkeypatch: pytest.MonkeyPa
     assert about["milliseconds"] == 1006.0
 
 
+def test_a_record_that_is_written_anew_meanwhile_is_not_written_back(
+    fake_world: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_benchmark(ALL, fake_world, None, progress=False)
+    path = Folder(fake_world).result("mask", "identity", 0)
+
+    def time_one(*_: object) -> float:
+        write_record(path, read_record(path).model_copy(update={"title": "Anew"}))
+        return 7.0
+
+    monkeypatch.setattr(predict, "time_one", time_one)
+    _time(fake_world)
+    record = read_record(path)
+    assert (record.title, record.milliseconds) == ("Anew", 7.0)
+
+
 def test_a_run_goes_on_from_it(fake_world: Path) -> None:
     run_benchmark(ALL, fake_world, None, progress=False)
     _time(fake_world)
