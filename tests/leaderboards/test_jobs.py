@@ -78,7 +78,7 @@ def test_rows_that_share_nothing_are_made_in_their_order() -> None:
 
 
 def test_what_rows_of_a_benchmark_stand_on() -> None:
-    benchmark = load_benchmark("photos-64")
+    benchmark = load_benchmark("photos-full")
     on = {(row.track, row.name, row.seed): stands_on(benchmark, row) for row in planned(benchmark)}
     ours = on["mask", "two-stage", 0]
     trainings = {"mask.two-stage, seed 0", "learning rate of mask.two-stage"}

@@ -85,7 +85,7 @@ def test_the_command_shows_chosen_methods_only(tmp_path: Path) -> None:
 
 
 def test_what_was_asked_for_stays_asked_for_and_nothing_else_is(tmp_path: Path) -> None:
-    benchmark = load_benchmark("photos-64")
+    benchmark = load_benchmark("photos-full")
 
     def asked(methods: list[str] | None, seeds: list[int] | None = None) -> int:
         claim(tmp_path / "out", benchmark, None, methods, seeds)
