@@ -3,6 +3,7 @@
 import importlib.metadata
 import os
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -67,7 +68,8 @@ def train(
         if card.iou is not None and _is_whole(folder):
             return card
         composites = make_composites(plan, progress)
-        folds = make_folds(plan, composites.people, training.folds)
+        hiding = chain.from_iterable(composites.hiding)
+        folds = make_folds(plan, composites.people, training.folds, hiding)
         shown = folds_shown(plan, composites, folds)
         _check_folds(recipe.name, shown, folds.count)
         card = card.model_copy(update={"people": write_folds(folder, folds)})
