@@ -138,6 +138,12 @@ def test_train_mixes_sources_by_weight() -> None:
     assert set(Counter(i for s, i in keys if s == 0).values()) == {500}
 
 
+def test_the_smallest_weight_is_worth_a_thousandth_of_train() -> None:
+    pool = Pool((tuple("abc"), tuple("xyz")), (1.0, 1e-6))
+    keys = [train_person(pool, 0, i) for i in range(5 * 1001)]
+    assert Counter(source for source, _ in keys) == {0: 5000, 1: 5}
+
+
 def test_a_source_without_train_people_is_passed_over() -> None:
     pool = Pool(((), tuple("xy")), (3.0, 1.0))
     assert {train_person(pool, 0, i) for i in range(9)} == {(1, "x"), (1, "y")}
