@@ -127,6 +127,8 @@ def _scaled(counts: Counts, total: int, shard_size: int) -> Counts:
         raise InputError(f"--count {total}: {_too_many(total, shard_size)}")
     test = round(total * counts.test / counts.total)
     val = min(round(total * counts.val / counts.total), total - test)
+    if not counts.train:
+        val = total - test  # else what rounding leaves over would be train samples
     return Counts(train=total - val - test, val=val, test=test)
 
 
