@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from synth.atomic import json_bytes, write_bytes, write_first
 from synth.errors import InputError
+from synth.output import refuse_inside
 from synth.plan import Plan
 from synth.recipe import Recipe
 from synth.shards import (
@@ -38,15 +39,16 @@ def identify(folder: Path, recipe: Recipe) -> str:
     ``recipe.json`` is missing or damaged the finished shards say whose folder it is.
 
     Raises:
-        InputError: the folder holds something else.
+        InputError: the folder holds something else, or is new and lies in a data set.
     """
     try:
         known = sorted(p.name for p in folder.iterdir() if not p.name.startswith(_OURS))
     except FileNotFoundError:
-        return recipe_hash(recipe)
+        known = []
     except OSError as error:
         raise InputError(f"{folder}: no usable folder ({error.strerror}); choose another") from None
     if not known:
+        refuse_inside(folder)
         return recipe_hash(recipe)
     identity = _identity(folder)
     if identity is None:
@@ -143,13 +145,6 @@ def claim(folder: Path, recipe: Recipe, sources: dict[str, str]) -> None:
 def is_claimed(folder: Path) -> bool:
     """Whether the folder says of which recipe it is."""
     return _identity(folder) is not None
-
-
-def is_data_set(folder: Path) -> bool:
-    """Whether the folder holds a data set, or one that is begun, as far as names tell."""
-    if not (folder / "recipe.json").is_file():
-        return False
-    return (folder / "dataset.json").is_file() or any(folder.glob("shard-*.json"))
 
 
 def read_identity(folder: Path) -> dict[str, Any]:

@@ -125,11 +125,13 @@ def preview(recipe: str, out: Path, rows: int, split: str, **given: Any) -> None
     hdeocc synth preview my-photos.toml --split test --rows 20
     """
     from synth.atomic import check_target, make_folder_of, write_bytes
+    from synth.output import refuse_inside
     from synth.plan import make_sample, open_plan
     from synth.preview import sheet, to_png
     from synth.recipe import SPLITS
 
     check_target(out)
+    refuse_inside(out)
     chosen = _load(recipe, given["seed"], preset=given["preset"])
     counts = chosen.counts.model_dump()
     if not counts[split]:

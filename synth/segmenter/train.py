@@ -12,6 +12,7 @@ from tqdm import tqdm
 from synth.errors import InputError
 from synth.finish import file_hash
 from synth.lock import build_lock
+from synth.output import refuse_inside
 from synth.plan import Plan, make_plan, open_plan
 from synth.recipe import Recipe
 from synth.segmenter.composites import Composites, make_composites, training_recipe
@@ -106,14 +107,16 @@ def _check_folds(name: str, shown: Sequence[set[int]], count: int) -> None:
 
 
 def _refuse_foreign(folder: Path) -> None:
-    """InputError where the folder holds something else than a training."""
+    """InputError where the folder holds something else than a training, or lies in a data set."""
     try:
         known = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
     except FileNotFoundError:
-        return
+        known = []
     except OSError as error:
         raise InputError(f"{folder}: no usable folder ({error.strerror}); choose another") from None
-    if known and "segmenter.json" not in known:
+    if not known:
+        refuse_inside(folder)
+    elif "segmenter.json" not in known:
         raise InputError(
             f"{folder}: holds something else ({known[0]}); choose a new or empty folder"
         )
