@@ -60,6 +60,13 @@ def _load(
     return load_recipe(name).with_changes(seed, count, preset)
 
 
+def _tell_versions(folder: Path, info: dict[str, Any]) -> None:
+    from synth.versions import several
+
+    if found := several(info["versions"]):
+        click.echo(one_line(f"{folder}: {found}"), err=True)
+
+
 @synth.command()
 @click.argument("recipe")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder to build into.")
@@ -107,6 +114,7 @@ def build(ctx: click.Context, recipe: str, out: Path, part: tuple[int, int], **g
         return
     counts = ", ".join(f"{count} {split}" for split, count in dataset.info["counts"].items())
     click.echo(f"{out}: {counts}\nfingerprint {dataset.fingerprint}")
+    _tell_versions(out, dataset.info)
 
 
 @synth.command()
@@ -166,6 +174,7 @@ def check(ctx: click.Context, folder: Path, workers: int) -> None:
     click.echo(f"fingerprint {info.get('fingerprint')}")
     if not problems:
         click.echo(f"{folder}: sound, {sum(info['counts'].values())} samples")
+        _tell_versions(folder, info)
         return
     for problem in problems[:20]:
         click.echo(one_line(problem), err=True)
