@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from synth.atomic import is_alive
+from synth.atomic import host, is_alive
 from synth.errors import InputError
 
 NOTHING = re.compile(r"(?!)")
@@ -85,7 +85,8 @@ def new_output(out: Path, kind: Kind) -> Iterator[Path]:
     out = check_output(out, kind)
     _clean_leftovers(out)
     # Two commands that write to one place must not take each other's files away.
-    unfinished, old = (out.with_name(f".{out.name}.{os.getpid()}.{s}") for s in ("new", "old"))
+    own = f"{host()}-{os.getpid()}"
+    unfinished, old = (out.with_name(f".{out.name}.{own}.{state}") for state in ("new", "old"))
     try:
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(parents=True)
@@ -119,11 +120,11 @@ def swap(new: Path, out: Path, old: Path) -> None:
 
 
 def _clean_leftovers(out: Path) -> None:
-    """Remove what a killed command for the same folder left beside it."""
+    """Remove what a killed command of this machine for the same folder left beside it."""
     for ending in ("new", "old") if out.exists() else ("new",):
         for path in out.parent.glob(f".{out.name}.*.{ending}"):
-            pid = path.name.split(".")[-2]
-            if pid.isdigit() and not is_alive(int(pid)):
+            machine, _, pid = path.name.split(".")[-2].partition("-")
+            if machine == host() and pid.isdigit() and not is_alive(int(pid)):
                 shutil.rmtree(path, ignore_errors=True)
 
 

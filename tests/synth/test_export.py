@@ -20,6 +20,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 import synth.export.parquet
+from synth.atomic import host
 from synth.build import build
 from synth.cli_export import export as command
 from synth.errors import InputError
@@ -323,8 +324,11 @@ def test_what_a_killed_export_left_is_removed_and_a_living_one_is_not(
 ) -> None:
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
-    dead, living = tmp_path / f".out.{gone.pid}.new", tmp_path / f".out.{os.getppid()}.new"
-    dead.mkdir()
-    living.mkdir()
+    dead, living = (f".out.{host()}-{pid}.new" for pid in (gone.pid, os.getppid()))
+    # On a disk that machines share, processes of another one cannot be asked after.
+    elsewhere = [f".out.{machine}{gone.pid}.new" for machine in ("another-", "")]
+    for name in (dead, living, *elsewhere):
+        (tmp_path / name).mkdir()
     export(dataset, "folder", tmp_path / "out", progress=False)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [living.name, "out"]
+    left = sorted(path.name for path in tmp_path.iterdir())
+    assert left == sorted([living, *elsewhere, "out"])
