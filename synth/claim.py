@@ -107,10 +107,16 @@ def refuse_changed(folder: Path, sources: dict[str, str]) -> None:
     """Nothing, where the folder says nothing of its input, or its shards are made from the same.
 
     Raises:
-        InputError: a source has changed since the folder was begun.
+        InputError: a source has changed since the folder was begun, or an earlier version began it
+            that drew other people from the same recipe.
     """
     identity = _identity(folder)
     known = identity["sources"] if identity else {}
+    if identity and not _is_in_order(identity["recipe"]):
+        raise InputError(
+            f"{folder}: was begun by an earlier version, in which entries of the recipe with "
+            "train_only kept their place before others; choose another folder"
+        )
     changed = first_difference(known, sources)
     if changed:
         raise InputError(
@@ -118,6 +124,16 @@ def refuse_changed(folder: Path, sources: dict[str, str]) -> None:
             f"{known[changed][:12]} then, {sources[changed][:12]} now); restore its files or "
             "choose another folder"
         )
+
+
+def _is_in_order(recipe: dict[str, Any]) -> bool:
+    """Whether a stored recipe has its entries in the order that `Recipe` gives them."""
+    now = Recipe.model_validate(recipe)
+    entries = [(recipe["people"], now.people), (recipe["occluders"], now.occluders)]
+    return all(
+        [bool(one.get("train_only")) for one in stored] == [one.train_only for one in mine]
+        for stored, mine in entries
+    )
 
 
 def claim(folder: Path, recipe: Recipe, sources: dict[str, str]) -> None:
