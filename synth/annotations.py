@@ -23,8 +23,10 @@ Labels = dict[str, Any]
 URLS = ("coco_url", "flickr_url", "url")
 
 
-def annotation_chunks(folder: Path, recipe: Recipe) -> Iterator[bytes]:
+def annotation_chunks(folder: Path, recipe: Recipe, backgrounds: bool = True) -> Iterator[bytes]:
     """The file piece by piece, so that memory does not grow with the data set.
+
+    Earlier versions wrote it without the origin of ``backgrounds``.
 
     Raises:
         InputError: the marker of a shard is missing or damaged.
@@ -36,7 +38,7 @@ def annotation_chunks(folder: Path, recipe: Recipe) -> Iterator[bytes]:
     yield b',\n"categories":[{"id":1,"name":"person","supercategory":"person"}],\n"images":['
     yield from _rows(folder, recipe, lambda job, labels: _image(job, labels, licences))
     yield b'],\n"annotations":['
-    yield from _rows(folder, recipe, lambda _, labels: _annotation(labels))
+    yield from _rows(folder, recipe, lambda _, labels: _annotation(labels, backgrounds))
     listed = [{"id": i, "name": name, "url": url} for (name, url), i in licences.items()]
     yield b'],\n"licenses":' + canonical(listed) + b"}\n"
 
@@ -68,7 +70,7 @@ def _image(job: Job, labels: Labels, licences: dict[tuple[str, str], int]) -> La
     return image
 
 
-def _annotation(labels: Labels) -> Labels:
+def _annotation(labels: Labels, backgrounds: bool) -> Labels:
     whole, visible = labels["amodal"], labels["modal"]
     height, width = labels["size"]
     hidden = decode_rle(whole, height, width) & ~decode_rle(visible, height, width)
@@ -91,7 +93,7 @@ def _annotation(labels: Labels) -> Labels:
         "occluder_ids": labels["occluder_ids"],
         "occluder_sources": [credit(one) for one in meta.get("occluders", [])],
         "person_id": labels["person_id"],
-        "person_source": credit(meta.get("person", {})),
+        "person_source": credit(meta.get("person", {}), backgrounds),
     }
 
 
@@ -99,6 +101,27 @@ def _box(code: Labels) -> list[float]:
     return [float(number) for number in coco_mask.toBbox(code)]
 
 
-def credit(meta: Labels) -> Labels:
-    """What names the origin of a picture: texts only, so no keypoints or crops."""
-    return {key: value for key, value in meta.items() if isinstance(value, str)}
+def credit(meta: Labels, backgrounds: bool = True) -> Labels:
+    """What names the origin of a picture: texts only, so no keypoints or crops.
+
+    Of a drawn background these are ``background_licence`` and, where photographs went into it,
+    ``background_photos``; not without ``backgrounds``.
+    """
+    texts = {key: value for key, value in meta.items() if isinstance(value, str)}
+    background = meta.get("background")
+    if not backgrounds or not isinstance(background, dict):
+        return texts
+    listed = background.get("photos")
+    photos = [_named(one) for one in (listed if isinstance(listed, list) else [])]
+    found = {
+        "background_licence": background.get("licence"),
+        "background_photos": "; ".join(filter(None, photos)),
+    }
+    return texts | {key: value for key, value in found.items() if value and isinstance(value, str)}
+
+
+def _named(photo: Any) -> str:
+    """A photograph in words, such as "brick.png (CC0Textures, Bricks25; CC0-1.0)"."""
+    about = photo if isinstance(photo, dict) else {}
+    told = [one for key in ("origin", "licence") if isinstance(one := about.get(key), str)]
+    return f"{about.get('file')} ({'; '.join(told)})" if told else ""

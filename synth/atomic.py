@@ -13,13 +13,14 @@ from synth.errors import InputError
 _MARK = ".tmp-"
 
 
-def _host() -> str:
+def host() -> str:
+    """The name of this machine, as a part of file names."""
     return "".join(c if c.isalnum() else "_" for c in socket.gethostname())
 
 
 def temporary(path: Path) -> Path:
     """A name beside ``path`` that only this process uses; ``clean_leftovers`` knows it."""
-    return path.with_name(f"{_MARK}{_host()}-{os.getpid()}-{path.name}")
+    return path.with_name(f"{_MARK}{host()}-{os.getpid()}-{path.name}")
 
 
 def check_target(path: Path) -> None:
@@ -178,9 +179,9 @@ def clean_leftovers(paths: Iterable[Path], alone: bool) -> int:
     """
     removed = 0
     for path in paths:
-        host, _, rest = path.name.removeprefix(_MARK).partition("-")
+        machine, _, rest = path.name.removeprefix(_MARK).partition("-")
         pid = rest.partition("-")[0]
-        if alone or (host == _host() and pid.isdigit() and not is_alive(int(pid))):
+        if alone or (machine == host() and pid.isdigit() and not is_alive(int(pid))):
             path.unlink(missing_ok=True)
             removed += 1
     return removed

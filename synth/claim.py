@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from synth.atomic import json_bytes, write_bytes, write_first
 from synth.errors import InputError
+from synth.output import refuse_inside
 from synth.plan import Plan
 from synth.recipe import Recipe
 from synth.shards import (
@@ -38,15 +39,16 @@ def identify(folder: Path, recipe: Recipe) -> str:
     ``recipe.json`` is missing or damaged the finished shards say whose folder it is.
 
     Raises:
-        InputError: the folder holds something else.
+        InputError: the folder holds something else, or is new and lies in a data set.
     """
     try:
         known = sorted(p.name for p in folder.iterdir() if not p.name.startswith(_OURS))
     except FileNotFoundError:
-        return recipe_hash(recipe)
+        known = []
     except OSError as error:
         raise InputError(f"{folder}: no usable folder ({error.strerror}); choose another") from None
     if not known:
+        refuse_inside(folder)
         return recipe_hash(recipe)
     identity = _identity(folder)
     if identity is None:
@@ -105,10 +107,16 @@ def refuse_changed(folder: Path, sources: dict[str, str]) -> None:
     """Nothing, where the folder says nothing of its input, or its shards are made from the same.
 
     Raises:
-        InputError: a source has changed since the folder was begun.
+        InputError: a source has changed since the folder was begun, or an earlier version began it
+            that drew other people from the same recipe.
     """
     identity = _identity(folder)
     known = identity["sources"] if identity else {}
+    if identity and not _is_in_order(identity["recipe"]):
+        raise InputError(
+            f"{folder}: was begun by an earlier version, in which entries of the recipe with "
+            "train_only kept their place before others; choose another folder"
+        )
     changed = first_difference(known, sources)
     if changed:
         raise InputError(
@@ -116,6 +124,16 @@ def refuse_changed(folder: Path, sources: dict[str, str]) -> None:
             f"{known[changed][:12]} then, {sources[changed][:12]} now); restore its files or "
             "choose another folder"
         )
+
+
+def _is_in_order(recipe: dict[str, Any]) -> bool:
+    """Whether a stored recipe has its entries in the order that `Recipe` gives them."""
+    now = Recipe.model_validate(recipe)
+    entries = [(recipe["people"], now.people), (recipe["occluders"], now.occluders)]
+    return all(
+        [bool(one.get("train_only")) for one in stored] == [one.train_only for one in mine]
+        for stored, mine in entries
+    )
 
 
 def claim(folder: Path, recipe: Recipe, sources: dict[str, str]) -> None:
@@ -143,13 +161,6 @@ def claim(folder: Path, recipe: Recipe, sources: dict[str, str]) -> None:
 def is_claimed(folder: Path) -> bool:
     """Whether the folder says of which recipe it is."""
     return _identity(folder) is not None
-
-
-def is_data_set(folder: Path) -> bool:
-    """Whether the folder holds a data set, or one that is begun, as far as names tell."""
-    if not (folder / "recipe.json").is_file():
-        return False
-    return (folder / "dataset.json").is_file() or any(folder.glob("shard-*.json"))
 
 
 def read_identity(folder: Path) -> dict[str, Any]:

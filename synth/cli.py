@@ -60,6 +60,13 @@ def _load(
     return load_recipe(name).with_changes(seed, count, preset)
 
 
+def _tell_versions(folder: Path, info: dict[str, Any]) -> None:
+    from synth.versions import several
+
+    if found := several(info["versions"]):
+        click.echo(one_line(f"{folder}: {found}"), err=True)
+
+
 @synth.command()
 @click.argument("recipe")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder to build into.")
@@ -107,6 +114,7 @@ def build(ctx: click.Context, recipe: str, out: Path, part: tuple[int, int], **g
         return
     counts = ", ".join(f"{count} {split}" for split, count in dataset.info["counts"].items())
     click.echo(f"{out}: {counts}\nfingerprint {dataset.fingerprint}")
+    _tell_versions(out, dataset.info)
 
 
 @synth.command()
@@ -125,11 +133,13 @@ def preview(recipe: str, out: Path, rows: int, split: str, **given: Any) -> None
     hdeocc synth preview my-photos.toml --split test --rows 20
     """
     from synth.atomic import check_target, make_folder_of, write_bytes
+    from synth.output import refuse_inside
     from synth.plan import make_sample, open_plan
     from synth.preview import sheet, to_png
     from synth.recipe import SPLITS
 
     check_target(out)
+    refuse_inside(out)
     chosen = _load(recipe, given["seed"], preset=given["preset"])
     counts = chosen.counts.model_dump()
     if not counts[split]:
@@ -164,6 +174,7 @@ def check(ctx: click.Context, folder: Path, workers: int) -> None:
     click.echo(f"fingerprint {info.get('fingerprint')}")
     if not problems:
         click.echo(f"{folder}: sound, {sum(info['counts'].values())} samples")
+        _tell_versions(folder, info)
         return
     for problem in problems[:20]:
         click.echo(one_line(problem), err=True)

@@ -26,11 +26,13 @@ def people(out: Path, count: int, size: int, seed: int, labels: str) -> None:
     from tqdm import tqdm
 
     from synth.atomic import check_target, make_folder_of, write_bytes
+    from synth.output import refuse_inside
     from synth.preview import crop_sheet, to_png
     from synth.source_specs import BuiltinPeople
     from synth.sources import builtin
 
     check_target(out)
+    refuse_inside(out)
     source = builtin.BuiltinPeople(BuiltinPeople(source="builtin", seed=seed, pool=count))
     crops = []
     for number, person in enumerate(tqdm(source.ids(), "people", unit="person")):

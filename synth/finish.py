@@ -1,8 +1,6 @@
 """The last step of a build: annotations, card and ``dataset.json`` over the finished shards."""
 
 import hashlib
-import importlib.metadata
-import platform
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -19,8 +17,7 @@ from synth.plan import Plan
 from synth.recipe import SPLITS, Recipe
 from synth.shards import SCHEMA, Job, Marker, fingerprints, jobs, whole_markers
 from synth.store import Dataset
-
-_LIBRARIES = ("numpy", "opencv-python-headless", "pycocotools", "scipy", "pillow")
+from synth.versions import joined, library_versions
 
 
 def finish(folder: Path, plan: Plan) -> None:
@@ -72,10 +69,13 @@ def file_hash(path: Path) -> str:
 
 def _describe(folder: Path, plan: Plan) -> dict[str, Any]:
     rows, late, missed = [], {}, 0
+    made_by: list[dict[str, str]] = []
     for job, marker in whole_markers(folder, jobs(plan.recipe)):
         rows.append(_shard(job, marker))
         late.update(marker.skipped)
         missed += marker.missed
+        if marker.versions not in made_by:
+            made_by.append(marker.versions)
     skipped = [{"file": r.file, "reason": without_file(r.reason)} for r in plan.rejected()]
     skipped += [{"file": key, "reason": late[key]} for key in sorted(late)]
     prints = fingerprints(folder, plan.recipe)
@@ -95,7 +95,7 @@ def _describe(folder: Path, plan: Plan) -> dict[str, Any]:
         "shards": rows,
         "skipped": skipped,
         "skipped_by_reason": dict(Counter(map(_reason, skipped)).most_common()),
-        "versions": _versions(),
+        "versions": joined(made_by) or library_versions(),
     }
 
 
@@ -113,13 +113,3 @@ def _shard(job: Job, marker: Marker) -> dict[str, Any]:
 def _reason(skipped: dict[str, str]) -> str:
     """The reason without what is the file's own, so that equal ones count together."""
     return skipped["reason"].partition(DETAILS)[0]
-
-
-def _versions() -> dict[str, str]:
-    versions = {"python": platform.python_version()}
-    for name in ("hdeocc", *_LIBRARIES):
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return versions

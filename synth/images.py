@@ -48,6 +48,16 @@ def image_size(path: str | os.PathLike[str]) -> tuple[int, int]:
     return (width, height) if turned else (height, width)
 
 
+def is_turned(path: str | os.PathLike[str]) -> bool:
+    """Whether the orientation in a picture's EXIF swaps its sides.
+
+    Raises:
+        InputError: as `image_size`.
+    """
+    with _open(Path(path)) as image:
+        return _turned(Path(path), image)
+
+
 def _turned(path: Path, image: Image.Image) -> bool:
     """Whether the orientation swaps the sides; to know it Pillow decodes all of a PNG."""
     return _guard(path, lambda: image.getexif().get(_ORIENTATION, 1)) in (5, 6, 7, 8)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from synth.atomic import is_alive
+from synth.atomic import host, is_alive
 from synth.errors import InputError
 
 NOTHING = re.compile(r"(?!)")
@@ -28,11 +28,31 @@ class Kind:
     known: Callable[[Path], re.Pattern[str]]
 
 
+def refuse_inside(out: Path, *known: Path) -> None:
+    """Refuse a file or folder to write that lies in a data set, a finished one or one begun.
+
+    Besides those that names tell, ``known`` are data sets.
+
+    Raises:
+        InputError: it does.
+    """
+    for folder in out.resolve().parents:
+        if _is_data_set(folder) or any(folder == one.resolve() for one in known):
+            raise InputError(f"{out}: lies in the data set {folder}; give another --out")
+
+
+def _is_data_set(folder: Path) -> bool:
+    if not (folder / "recipe.json").is_file():
+        return False
+    return (folder / "dataset.json").is_file() or any(folder.glob("shard-*.json"))
+
+
 def check_output(out: Path, kind: Kind) -> Path:
     """The real path of a folder to write; cheap, so that it can be asked before any work.
 
     Raises:
-        InputError: it is a file, holds something that is not ours, or is the current folder.
+        InputError: it is a file, holds something that is not ours, lies in a data set, or is the
+            current folder.
     """
     if "\0" in str(out):
         raise InputError(f"{out}: is not the name of a folder; give another --out")
@@ -40,6 +60,7 @@ def check_output(out: Path, kind: Kind) -> Path:
     # It would be replaced under the feet of whoever stands in it.
     if out in (Path.cwd(), *Path.cwd().parents):
         raise InputError(f"{out}: is or holds the current folder; name a new one as --out")
+    refuse_inside(out)
     if not os.path.lexists(out):
         return out
     if not out.is_dir():
@@ -64,7 +85,8 @@ def new_output(out: Path, kind: Kind) -> Iterator[Path]:
     out = check_output(out, kind)
     _clean_leftovers(out)
     # Two commands that write to one place must not take each other's files away.
-    unfinished, old = (out.with_name(f".{out.name}.{os.getpid()}.{s}") for s in ("new", "old"))
+    own = f"{host()}-{os.getpid()}"
+    unfinished, old = (out.with_name(f".{out.name}.{own}.{state}") for state in ("new", "old"))
     try:
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(parents=True)
@@ -98,11 +120,11 @@ def swap(new: Path, out: Path, old: Path) -> None:
 
 
 def _clean_leftovers(out: Path) -> None:
-    """Remove what a killed command for the same folder left beside it."""
+    """Remove what a killed command of this machine for the same folder left beside it."""
     for ending in ("new", "old") if out.exists() else ("new",):
         for path in out.parent.glob(f".{out.name}.*.{ending}"):
-            pid = path.name.split(".")[-2]
-            if pid.isdigit() and not is_alive(int(pid)):
+            machine, _, pid = path.name.split(".")[-2].partition("-")
+            if machine == host() and pid.isdigit() and not is_alive(int(pid)):
                 shutil.rmtree(path, ignore_errors=True)
 
 

@@ -5,18 +5,21 @@ Unknown keys are refused, so that a typing error never silently builds another d
 """
 
 from pathlib import Path
+from typing import TypeVar
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from synth.errors import InputError
 from synth.occlusion_spec import Histogram, Initial, Occlusion, preset_values
 from synth.settings import Library, Strict, keys_of
 from synth.source_specs import ALL as SOURCE_SPECS
-from synth.source_specs import OccluderSpec, PeopleSpec
+from synth.source_specs import Entry, OccluderSpec, PeopleSpec
 
 SPLITS = ("train", "val", "test")
 # Every shard of a data set is in memory while it is built, and all lie in one folder.
 MOST_SAMPLES, MOST_SHARDS = 1_000_000_000, 1_000_000
+
+AnyEntry = TypeVar("AnyEntry", bound=Entry)
 
 
 class Counts(Strict):
@@ -66,6 +69,13 @@ class Recipe(Strict):
     occluders: tuple[OccluderSpec, ...] = Field(min_length=1)
     occlusion: Occlusion = Occlusion()
     initial: Initial = Initial()
+
+    @field_validator("people", "occluders")
+    @classmethod
+    def _train_only_last(cls, entries: tuple[AnyEntry, ...]) -> tuple[AnyEntry, ...]:
+        # Names of sources and the order of their people go by the place among the entries; so the
+        # others have the place that they have without those for train alone.
+        return tuple(sorted(entries, key=lambda entry: entry.train_only))
 
     @model_validator(mode="after")
     def _few_enough_shards(self) -> "Recipe":
@@ -117,6 +127,8 @@ def _scaled(counts: Counts, total: int, shard_size: int) -> Counts:
         raise InputError(f"--count {total}: {_too_many(total, shard_size)}")
     test = round(total * counts.test / counts.total)
     val = min(round(total * counts.val / counts.total), total - test)
+    if not counts.train:
+        val = total - test  # else what rounding leaves over would be train samples
     return Counts(train=total - val - test, val=val, test=test)
 
 

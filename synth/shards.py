@@ -19,6 +19,7 @@ from synth.codec import canonical, combined_hash, encode, sample_hash
 from synth.errors import InputError, without_file
 from synth.recipe import SPLITS, Recipe
 from synth.sample import Sample
+from synth.versions import library_versions
 
 SCHEMA = 1
 _BLOCK = 512
@@ -62,6 +63,7 @@ class Marker:
         skipped: inputs that could not be read on the way, and why.
         sources: SHA-256 of what each source read; empty for sources that read nothing.
         missed: samples whose asked hidden share could not be reached.
+        versions: of Python and the packages that made it; empty in those of an earlier version.
     """
 
     recipe_hash: str
@@ -74,6 +76,7 @@ class Marker:
     skipped: dict[str, str] = field(default_factory=dict)
     sources: dict[str, str] = field(default_factory=dict)
     missed: int = 0
+    versions: dict[str, str] = field(default_factory=dict)
 
 
 _FORM = TypeAdapter(Marker)
@@ -149,6 +152,7 @@ def write_shard(
         {name: without_file(reason) for name, reason in skipped().items()},
         sources or {},
         missed,
+        library_versions(),
     )
     write_bytes(marker_path(folder, job), sealed(asdict(marker)))
 

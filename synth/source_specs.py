@@ -19,8 +19,10 @@ LabelSet = Literal["lip", "atr", "pascal-parts"]
 class Entry(Strict):
     """What every entry has: how often it is drawn from, beside the others, and for which splits.
 
-    ``train_only`` keeps an entry out of val and test, which then are those that the recipe has
-    without it: so what synthetic people teach is measured on real ones.
+    Of the train samples each entry of people gets a share in whole thousandths, at least one,
+    however small its ``weight``. ``train_only`` keeps an entry out of val and test, which then are
+    those that the recipe has without it: so what synthetic people teach is measured on real ones.
+    Such entries come after the others, wherever a recipe gives them.
     """
 
     model_config = ConfigDict(allow_inf_nan=False)

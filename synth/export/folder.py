@@ -13,8 +13,9 @@ _STORED = ("image", "clean", "parsing")
 _MASKS = ("amodal", "modal", "occluder")
 COLUMNS = (
     "id", "split", "person_id", "occluder_ids", "hidden_share", "height", "width", "has_clean",
-    "has_parsing", "person_file", "person_licence", "person_url", "occluder_classes",
-    "occluder_files", "occluder_licences", "occluder_urls",
+    "has_parsing", "person_file", "person_licence", "person_licence_url", "person_url",
+    "background_licence", "background_photos", "occluder_classes", "occluder_files",
+    "occluder_licences", "occluder_licence_urls", "occluder_urls",
 )  # fmt: skip
 
 
@@ -84,10 +85,14 @@ def _row(sample: Sample) -> Row:
         "has_parsing": int(sample.parsing is not None),
         "person_file": person.get("file", ""),
         "person_licence": person.get("licence", ""),
+        "person_licence_url": person.get("licence_url", ""),
         "person_url": _url(person),
+        "background_licence": person.get("background_licence", ""),
+        "background_photos": person.get("background_photos", ""),
         "occluder_classes": " | ".join(one.get("category", "") for one in occluders),
         "occluder_files": " | ".join(one.get("file", "") for one in occluders),
         "occluder_licences": " | ".join(one.get("licence", "") for one in occluders),
+        "occluder_licence_urls": " | ".join(one.get("licence_url", "") for one in occluders),
         "occluder_urls": " | ".join(_url(one) for one in occluders),
     }
 

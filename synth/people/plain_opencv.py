@@ -2,8 +2,8 @@
 
 OpenCV picks the code of most functions by what the processor can do, and on x86 takes Intel's IPP
 for some. Their float sums differ in the last bits, which a threshold turns into another pixel: of
-24 built-in people of 64 px, 12 differ between AVX2 and SSE3. Reading and compositing photos, which
-is integer work for the most part, has shown no such difference.
+24 built-in people of 64 px, 12 differ between AVX2 and SSE3. Reading and compositing, integer work
+for the most part, differ less: by a level in a few pixels of some samples.
 
 Whatever draws, or is kept because it was drawn, runs in `plain_opencv`.
 """

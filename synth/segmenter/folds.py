@@ -34,10 +34,13 @@ def hashed_fold(name: str, count: int) -> int:
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") % count
 
 
-def make_folds(plan: Plan, trained: Iterable[str], count: int) -> Folds:
-    """The folds of everyone who shares a photo with the people ``trained`` on ("source:id")."""
-    photo = _photos(plan, plan.person_sources)
-    used = {photo(one) for one in set(trained)}
+def make_folds(plan: Plan, trained: Iterable[str], count: int, hiding: Iterable[str] = ()) -> Folds:
+    """The folds of everyone who shares a photo with the people ``trained`` on ("source:id").
+
+    ``hiding``: the people who hide those, ids of occluders; the networks see them as well.
+    """
+    photo, hider_photo = _photos(plan, plan.person_sources), _photos(plan, plan.occluder_sources)
+    used = {photo(one) for one in set(trained)} | {hider_photo(one) for one in set(hiding)}
     everyone = (f"{source.name}:{one}" for source in plan.person_sources for one in source.ids())
     photos = ((one, photo(one)) for one in everyone)
     return Folds(count, {one: hashed_fold(name, count) for one, name in photos if name in used})

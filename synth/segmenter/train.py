@@ -3,6 +3,7 @@
 import importlib.metadata
 import os
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from tqdm import tqdm
 from synth.errors import InputError
 from synth.finish import file_hash
 from synth.lock import build_lock
+from synth.output import refuse_inside
 from synth.plan import Plan, make_plan, open_plan
 from synth.recipe import Recipe
 from synth.segmenter.composites import Composites, make_composites, training_recipe
@@ -67,7 +69,8 @@ def train(
         if card.iou is not None and _is_whole(folder):
             return card
         composites = make_composites(plan, progress)
-        folds = make_folds(plan, composites.people, training.folds)
+        hiding = chain.from_iterable(composites.hiding)
+        folds = make_folds(plan, composites.people, training.folds, hiding)
         shown = folds_shown(plan, composites, folds)
         _check_folds(recipe.name, shown, folds.count)
         card = card.model_copy(update={"people": write_folds(folder, folds)})
@@ -104,14 +107,16 @@ def _check_folds(name: str, shown: Sequence[set[int]], count: int) -> None:
 
 
 def _refuse_foreign(folder: Path) -> None:
-    """InputError where the folder holds something else than a training."""
+    """InputError where the folder holds something else than a training, or lies in a data set."""
     try:
         known = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
     except FileNotFoundError:
-        return
+        known = []
     except OSError as error:
         raise InputError(f"{folder}: no usable folder ({error.strerror}); choose another") from None
-    if known and "segmenter.json" not in known:
+    if not known:
+        refuse_inside(folder)
+    elif "segmenter.json" not in known:
         raise InputError(
             f"{folder}: holds something else ({known[0]}); choose a new or empty folder"
         )

@@ -22,7 +22,7 @@ from synth.sources.ccp_labels import (
 )
 from synth.sources.content import watched
 from synth.sources.crop import crop_person, mask_edges
-from synth.sources.files import file_fault
+from synth.sources.files import file_fault, size_fault
 from synth.sources.mat import read_mat
 from synth.sources.names import name_fault, reason_of, shown
 from synth.sources.scan import Scan, scan
@@ -129,8 +129,10 @@ class CcpPeople(Source):
             codes = self._codes(stem)
         except InputError as error:
             return path, reason_of(error, path)
-        if codes.shape != size:
-            return labels, "labels are not of the photo's size; download both again"
+        height, width = codes.shape
+        if (height, width) != size:
+            fault = "labels are not of the photo's size"
+            return labels, size_fault(fault, "download both again", photo, size, (height, width))
         # Coarse is enough to judge by, and nine times faster over a thousand photos.
         step = max(1, min(codes.shape) // _COARSE)
         reason = label_fault(codes[::step, ::step], self._carry)

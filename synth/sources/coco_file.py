@@ -19,7 +19,7 @@ from synth.errors import InputError
 from synth.images import MAX_PIXELS, checked_size, read_rgb
 from synth.segmentation import decode_rle
 from synth.sources.coco_values import Entry, Id, identity, whole
-from synth.sources.files import file_fault, listed_fault
+from synth.sources.files import file_fault, listed_fault, size_fault
 from synth.sources.names import reason_of, shown
 
 # The parsed file takes about twice its size in memory.
@@ -134,8 +134,10 @@ class CocoFile:
             size = checked_size(path)
         except InputError as error:
             return f"photo {reason_of(error, path)}"
-        if size != (image["height"], image["width"]):
-            return "photo is not of the size its annotations are for; restore the original"
+        wanted = (image["height"], image["width"])
+        if size != wanted:
+            fault = "photo is not of the size its annotations are for"
+            return size_fault(fault, "restore the original", path, size, wanted)
         return None
 
     def mask(self, annotation: Entry) -> np.ndarray:
@@ -159,11 +161,12 @@ class CocoFile:
             image = read_rgb(path)
         except InputError as error:
             raise InputError(f"{error.message}, or drop it from {self.path.name}") from None
-        if image.shape[:2] != mask.shape:
-            raise InputError(
-                f"{path}: is not of the size that {self.path.name} says; restore the original "
-                "or remove it from the annotation file"
-            )
+        height, width = mask.shape
+        if image.shape[:2] != (height, width):
+            fault = f"is not of the size that {self.path.name} says"
+            remedy = "restore the original or remove it from the annotation file"
+            told = size_fault(fault, remedy, path, image.shape[:2], (height, width))
+            raise InputError(f"{path}: {told}")
         return image, mask
 
     def credit(self, annotation: Entry) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from synth.images import is_turned
+
 
 def file_fault(path: str | os.PathLike[str]) -> str | None:
     """Why nothing is read from a path, in words that follow its name; None where a file is.
@@ -22,3 +24,16 @@ def listed_fault(path: Path, what: str, setting: str) -> str | None:
     if fault == "is missing":
         return f"no such {what}; check `{setting}` in the recipe"
     return None if fault is None else f"{fault}; check `{setting}` in the recipe"
+
+
+def size_fault(
+    fault: str, remedy: str, photo: Path, size: tuple[int, int], wanted: tuple[int, int]
+) -> str:
+    """A photo's size (height, width) is not the one wanted: the fault and its remedy.
+
+    Photos are read upright; where that is why, the fault says so and the remedy is another.
+    """
+    if size == wanted[::-1] and is_turned(photo):
+        remedy = "annotate the photo upright, or remove the orientation from its EXIF"
+        return f"{fault}: the photo's EXIF turns it; {remedy}"
+    return f"{fault}; {remedy}"

@@ -16,6 +16,7 @@ from synth.images import checked_size, read_mask, read_rgb, read_rgba
 from synth.sources.base import Cutout, PersonCrop, Source
 from synth.sources.crop import crop_person
 from synth.sources.cutouts import Kept, cut_out
+from synth.sources.files import size_fault
 from synth.sources.label_sets import LABEL_SETS, LabelSet
 from synth.sources.pairs import Trio, keep, match
 from synth.sources.select import AreaLimit, Limits, shape_fault
@@ -123,8 +124,10 @@ def _read(files: Trio) -> tuple[np.ndarray, np.ndarray]:
 def _fault(files: Trio, limits: Limits, labels: LabelSet | None) -> tuple[Path, str] | None:
     size = checked_size(files.photo)
     mask = read_mask(files.partner)
-    if mask.shape != size:
-        return files.partner, "mask is not of its photo's size; export it at the same size"
+    height, width = mask.shape
+    if (height, width) != size:
+        fault, remedy = "mask is not of its photo's size", "export it at the same size"
+        return files.partner, size_fault(fault, remedy, files.photo, size, (height, width))
     if not mask.any():
         return files.partner, "mask is empty; draw it or remove the pair"
     if _in_colour(files.partner):

@@ -18,6 +18,7 @@ from synth.parsing import label
 from synth.sources.base import PersonCrop, Source
 from synth.sources.ccp_labels import CARRIED
 from synth.sources.crop import crop_person, mask_edges
+from synth.sources.files import size_fault
 from synth.sources.label_sets import LABEL_SETS, LabelSet, code_of
 from synth.sources.neck import fill_neck
 from synth.sources.pairs import Trio, keep, match
@@ -122,8 +123,10 @@ def _person(codes: np.ndarray, joined: np.ndarray, carried: bool) -> np.ndarray:
 def _fault(files: Trio, kind: str, spec: Spec, carried: bool) -> tuple[Path, str] | None:
     size = checked_size(files.photo)
     codes = _read(files.partner, kind)
-    if codes.shape != size:
-        return files.partner, "parsing is not of its photo's size; export it at the same size"
+    height, width = codes.shape
+    if (height, width) != size:
+        fault, remedy = "parsing is not of its photo's size", "export it at the same size"
+        return files.partner, size_fault(fault, remedy, files.photo, size, (height, width))
     if not codes.any():
         return files.partner, "nothing is labelled; label it or remove the pair"
     joined = _joined(codes, kind)

@@ -85,7 +85,7 @@ class RgbaPeople(_Cutouts):
         super().__init__("rgba-people-2", data_root / spec.path, spec)
 
     def load(self, person_id: str, size: int, rng: np.random.Generator) -> PersonCrop:
-        from synth.people.backgrounds import draw_background
+        from synth.people.backgrounds import draw_scene
 
         person = self._cut_out(person_id, max(size, _LARGE))
         # Threads of hair or lace may get thinner than a pixel.
@@ -96,9 +96,12 @@ class RgbaPeople(_Cutouts):
         full = np.dstack([cut(person[:, :, :3], square) * alpha, alpha])
         layers = np.asarray(cv2.resize(full, (size, size), interpolation=way))
         veil = 1 - np.clip(layers[:, :, 3:], 0, 1)
-        mixed = layers[:, :, :3] + veil * draw_background(rng, size)
+        background = draw_scene(rng, size)
+        mixed = layers[:, :, :3] + veil * background.rgb
         image = np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
-        meta = {"crop": [square.left, square.top, square.side]} | self._origin(person_id)
+        meta: dict[str, Any] = {"crop": [square.left, square.top, square.side]}
+        meta |= self._origin(person_id)
+        meta["background"] = background.provenance
         return PersonCrop(image, resize_mask(cut(solid, square), size), None, meta)
 
 

@@ -14,9 +14,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from synth.atomic import check_target, json_bytes, make_folder_of, write_together
-from synth.claim import is_data_set
 from synth.errors import InputError
 from synth.occlusion_spec import Histogram
+from synth.output import refuse_inside
 from synth.stats import collect, pictures, plots
 from synth.stats.collect import HEIGHT_BINS, IOU_BINS, SHARE_BINS, SIZE_BINS, Collected
 from synth.store import Dataset
@@ -47,7 +47,8 @@ def write_stats(dataset: Dataset, out: Path, progress: bool = True) -> Collected
     numbers = out.with_suffix(".json")
     for path in (out, numbers):
         check_target(path)
-    _refuse_taken(dataset, out, numbers)
+    refuse_inside(out, dataset.path)
+    _refuse_taken(out, numbers)
     found = collect.collect(dataset, progress)
     told = {_MADE_BY: _OURS} | collect.summary(dataset, found)
     page = render(dataset, found).encode()
@@ -56,10 +57,7 @@ def write_stats(dataset: Dataset, out: Path, progress: bool = True) -> Collected
     return found
 
 
-def _refuse_taken(dataset: Dataset, out: Path, numbers: Path) -> None:
-    for folder in out.resolve().parents:
-        if folder == dataset.path.resolve() or is_data_set(folder):
-            raise InputError(f"{out}: lies in the data set {folder}; give another --out")
+def _refuse_taken(out: Path, numbers: Path) -> None:
     if not numbers.exists():
         return
     try:

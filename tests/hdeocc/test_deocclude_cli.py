@@ -18,6 +18,7 @@ from hdeocc.side_by_side import side_by_side
 from hdeocc.two_stage_content import TwoStageContent
 from hdeocc.two_stage_mask import TwoStageMask
 from hdeocc.whole_person import WholePerson
+from synth.atomic import host
 from synth.parsing import NUM_LABELS, PALETTE
 from tests.fakes import make_sample
 from tests.hdeocc.test_model_folder import save_fitted
@@ -317,10 +318,11 @@ def test_what_fails_half_way_leaves_the_result_of_before(
 
 
 def test_what_a_killed_command_left_is_cleared(model: Path) -> None:
-    Path(".out.999999999.new").mkdir()
-    Path(f".out.{os.getppid()}.new").mkdir()  # of a process that lives
+    living = f".out.{host()}-{os.getppid()}.new"
+    for name in (f".out.{host()}-999999999.new", living):
+        Path(name).mkdir()
     run("photo.png", "--mask", "mask.png", "--model", str(model), "--out", "out")
-    assert [p for p in os.listdir() if p.startswith(".out")] == [f".out.{os.getppid()}.new"]
+    assert [p for p in os.listdir() if p.startswith(".out")] == [living]
 
 
 def test_the_picture_shows_the_four_steps() -> None:

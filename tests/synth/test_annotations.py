@@ -6,11 +6,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from synth.annotations import annotation_chunks, credit
 from synth.build import build
+from synth.check import check
 from synth.recipe import parse_recipe
 from synth.store import Dataset
 from tests.synth.tiny import RECIPE, tiny_recipe, write_tiny
@@ -127,3 +130,45 @@ def test_coco_evaluates_the_truth_as_perfect(dataset: Dataset) -> None:
     score.accumulate()
     score.summarize()
     assert score.stats[0] == pytest.approx(1.0)
+
+
+def test_the_photos_of_a_background_are_named_with_their_licence(
+    data: Path, tmp_path: Path
+) -> None:
+    for path in (data / "people").iterdir():
+        mask = Image.open(data / "people-masks" / path.name)
+        picture = np.dstack([np.asarray(Image.open(path)), np.asarray(mask)])
+        (tmp_path / "cut").mkdir(exist_ok=True)
+        Image.fromarray(picture).save(tmp_path / "cut" / path.name)
+    text = RECIPE.format(train=14, shard_size=4).replace(
+        'source = "folder"\nimages = "people"\nmasks = "people-masks"',
+        f'source = "rgba"\npath = "{tmp_path / "cut"}"\nmin_area = 100\nmax_border_contact = 1',
+    )
+    dataset = built(parse_recipe(text, "cut"), tmp_path / "set", data)
+    photos = set()
+    for sample, _, annotation, _ in pairs(dataset):
+        source, background = annotation["person_source"], sample.meta["person"]["background"]
+        assert source["background_licence"] == background["licence"]
+        told = source.get("background_photos", "")
+        for one in background["photos"]:
+            photos.add(one["file"])
+            assert f"{one['file']} ({one['origin']}; {one['licence']})" in told
+        assert bool(told) == bool(background["photos"])
+    assert photos
+    assert check(dataset.path) == []
+    path = dataset.path / "annotations.json"
+    path.write_bytes(b"".join(annotation_chunks(dataset.path, dataset.recipe, backgrounds=False)))
+    assert b"background" not in path.read_bytes()
+    assert check(dataset.path) == ["annotations.json: was changed since it was built"]
+    path.write_bytes(path.read_bytes().replace(b"Tiny", b"Tidy", 1))
+    assert len(check(dataset.path)) == 2
+
+
+@pytest.mark.parametrize(
+    "background", [None, [], "x", {}, {"photos": 3}, {"photos": [1, {}, {"file": []}]}]
+)
+def test_a_background_that_says_nothing_of_use_gives_no_credit(background: Any) -> None:
+    assert credit({"file": "a", "size": 3, "background": background}) in (
+        {"file": "a"},
+        {"file": "a", "background": "x"},
+    )

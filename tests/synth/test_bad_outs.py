@@ -114,6 +114,38 @@ def test_statistics_never_write_over_the_files_of_others(dataset: Dataset, tmp_p
         write_stats(dataset, tmp_path / "other.html", progress=False)
 
 
+def test_nothing_is_written_into_a_data_set(
+    dataset: Dataset, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before any work, be the data set finished or begun, and named by a link or not."""
+
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError
+
+    for function in ("plan.open_plan", "build.open_plan", "segmenter.train.open_plan"):
+        monkeypatch.setattr(f"synth.{function}", never)
+    monkeypatch.setattr("synth.export._write_split", never)
+    monkeypatch.setattr("synth.sources.builtin.BuiltinPeople", never)
+    toml = tmp_path / "tiny.toml"
+    toml.write_text(RECIPE.format(train=14, shard_size=4))
+    inside, begun = tmp_path / "set", tmp_path / "begun"
+    shutil.copytree(dataset.path, inside)
+    shutil.copytree(dataset.path, begun, ignore=lambda *_: ["dataset.json"])
+    (tmp_path / "link").symlink_to("set", target_is_directory=True)
+    before = files_of(inside), files_of(begun)
+    for folder in (inside, begun, tmp_path / "link"):
+        for out in (folder / "annotations.json", folder / "shard-00000.tar", folder / "new/p.png"):
+            assert "lies in the data set" in refused("preview", toml, "--data", data, "--out", out)
+            assert "lies in the data set" in refused("people", "--count", 1, "--out", out)
+        for command in (
+            ("export", dataset.path, "--to", "coco"),
+            ("build", toml, "--data", data),
+            ("segmenter", toml, "--data", data),
+        ):
+            assert "lies in the data set" in refused(*command, "--out", folder / "new")
+    assert (files_of(inside), files_of(begun)) == before
+
+
 def test_a_full_disk_leaves_the_pair_as_it_was(
     dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -236,11 +236,32 @@ def test_a_folder_of_an_earlier_version_is_gone_on_with(
     (tmp_path / "recipe.json").write_text(json.dumps(identity))
     for path in tmp_path.glob("shard-*.json"):
         marker = json.loads(path.read_bytes()) | {"recipe_hash": identity["recipe_hash"]}
-        del marker["sources"], marker["missed"]
+        del marker["sources"], marker["missed"], marker["versions"]
         path.write_bytes(sealed(marker))
     assert built(tiny_recipe(), tmp_path, data).fingerprint == reference.fingerprint
     assert check(tmp_path) == []
     assert built(tiny_recipe(), tmp_path, data / "gone").fingerprint == reference.fingerprint
+
+
+def test_shards_of_entries_in_another_order_are_not_gone_on_with(
+    data: Path, tmp_path: Path
+) -> None:
+    """An earlier version drew others from a recipe that has an entry for train alone first."""
+    recipe = tiny_recipe()
+    more = recipe.people[0].model_copy(update={"train_only": True})
+    recipe = Recipe.model_validate(recipe.model_dump() | {"people": (*recipe.people, more)})
+    done = built(recipe, tmp_path, data)
+    identity = json.loads((tmp_path / "recipe.json").read_bytes())
+    identity["recipe"]["people"].reverse()
+    identity["recipe_hash"] = stored_recipe_hash(identity["recipe"])
+    (tmp_path / "recipe.json").write_text(json.dumps(identity))
+    for path in tmp_path.glob("shard-*.json"):
+        marker = json.loads(path.read_bytes()) | {"recipe_hash": identity["recipe_hash"]}
+        path.write_bytes(sealed(marker))
+    assert built(recipe, tmp_path, data).fingerprint == done.fingerprint  # whole: only opened
+    (tmp_path / "shard-00001.json").unlink()
+    with pytest.raises(InputError, match="earlier version.*train_only.*choose another folder"):
+        built(recipe, tmp_path, data)
 
 
 def test_samples_that_missed_their_share_are_counted(

@@ -11,6 +11,8 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from synth.cli import synth
+from synth.shards import sealed
+from synth.versions import library_versions
 from tests.synth.tiny import RECIPE, ROOT, write_tiny
 
 
@@ -50,6 +52,50 @@ def test_parts_say_that_they_wait(toml: Path, data: Path, tmp_path: Path) -> Non
     assert "Part 1/2 is done" in first.stdout
     second = run("build", toml, "--out", tmp_path / "o", "--data", data, "--part", "2/2")
     assert "fingerprint" in second.stdout
+
+
+def test_a_data_set_of_several_versions_says_so(
+    toml: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Goes on after an update, and is sound; who looks at the files alone sees it, too."""
+    build = ("build", toml, "--out", tmp_path, "--data", data)
+    run(*build, "--part", "1/2")
+    with monkeypatch.context() as patch:
+        later = library_versions() | {"numpy": "99.1"}
+        patch.setattr("synth.shards.library_versions", lambda: later)
+        made = run(*build)
+    known = json.loads((tmp_path / "dataset.json").read_bytes())["versions"]
+    both = f"{library_versions()['numpy']}, 99.1"
+    assert known == library_versions() | {"numpy": both}
+    for result in (made, run("check", tmp_path)):
+        assert result.exit_code == 0
+        [told] = result.stderr.strip().splitlines()[-1:]
+        assert f"{tmp_path}: its shards were made by several versions (numpy {both}); " in told
+
+
+def forget_versions(folder: Path) -> None:
+    """Make the markers those of an earlier version."""
+    for path in folder.glob("shard-*.json"):
+        marker = json.loads(path.read_bytes())
+        marker.pop("versions", None)
+        path.write_bytes(sealed(marker))
+
+
+def test_shards_that_tell_no_version_are_of_an_unknown_one(
+    toml: Path, data: Path, tmp_path: Path
+) -> None:
+    build = ("build", toml, "--out", tmp_path, "--data", data)
+    run(*build, "--part", "1/2")
+    forget_versions(tmp_path)
+    assert run(*build).exit_code == 0
+    checked = run("check", tmp_path)
+    assert "sound" in checked.stdout and "unknown" in checked.stderr
+    forget_versions(tmp_path)
+    (tmp_path / "dataset.json").unlink()
+    assert run(*build).exit_code == 0
+    checked = run("check", tmp_path)
+    assert "sound" in checked.stdout and "several" not in checked.stderr
+    assert json.loads((tmp_path / "dataset.json").read_bytes())["versions"] == library_versions()
 
 
 def test_check_lists_problems_with_exit_code_2(toml: Path, data: Path, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 import synth.export.parquet
+from synth.atomic import host
 from synth.build import build
 from synth.cli_export import export as command
 from synth.errors import InputError
@@ -254,18 +255,25 @@ def test_an_earlier_export_stays_until_the_new_one_is_whole(
     assert not (out / "samples.csv").exists() and (out / "annotations").is_dir()
 
 
+BRICK = {"file": "brick.png", "licence": "CC0", "origin": "CC0Textures"}
+
+
 def test_licences_are_carried(tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from dataclasses import replace
 
-    from synth.sources.folder import FolderPeople
+    from synth.sources.folder import FolderOccluders, FolderPeople
 
-    original = FolderPeople.load
+    scene = {"name": "street", "licence": "generated; CC0", "photos": [BRICK]}
+    of_person = {"licence": "CC-BY", "licence_url": "cc.org", "background": scene}
+    own = {FolderPeople: of_person, FolderOccluders: {"licence": "PD", "licence_url": "pd.org"}}
+    original = {source: source.load for source in own}
 
     def licensed(self: Any, *given: Any) -> Any:
-        crop = original(self, *given)
-        return replace(crop, meta=crop.meta | {"licence": "CC-BY", "licence_url": "cc.org"})
+        made = original[type(self)](self, *given)
+        return replace(made, meta=made.meta | own[type(self)])
 
-    monkeypatch.setattr(FolderPeople, "load", licensed)
+    for source in own:
+        monkeypatch.setattr(source, "load", licensed)
     made = build(tiny_recipe(train=1), tmp_path / "set", data, progress=False)
     assert made is not None
     for kind in FORMATS:
@@ -274,7 +282,14 @@ def test_licences_are_carried(tmp_path: Path, data: Path, monkeypatch: pytest.Mo
         content = json.loads((tmp_path / kind / "annotations" / f"{name}_val.json").read_text())
         assert content["licenses"] == [{"id": 1, "name": "CC-BY", "url": "cc.org"}]
         assert all(image["license"] == 1 for image in content["images"])
-    assert ",CC-BY," in (tmp_path / "folder" / "samples.csv").read_text()
+    with open(tmp_path / "folder" / "samples.csv", newline="", encoding="utf-8") as file:
+        row = next(csv.DictReader(file))
+    assert (row["person_licence"], row["person_licence_url"]) == ("CC-BY", "cc.org")
+    count = len(row["occluder_ids"].split(" | "))
+    assert row["occluder_licences"] == " | ".join(["PD"] * count)
+    assert row["occluder_licence_urls"] == " | ".join(["pd.org"] * count)
+    assert row["background_licence"] == "generated; CC0"
+    assert row["background_photos"] == "brick.png (CC0Textures; CC0)"
     table = pandas.read_parquet(tmp_path / "parquet" / "test.parquet")
     assert json.loads(table.person_source[0])["licence"] == "CC-BY"
 
@@ -309,8 +324,11 @@ def test_what_a_killed_export_left_is_removed_and_a_living_one_is_not(
 ) -> None:
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
-    dead, living = tmp_path / f".out.{gone.pid}.new", tmp_path / f".out.{os.getppid()}.new"
-    dead.mkdir()
-    living.mkdir()
+    dead, living = (f".out.{host()}-{pid}.new" for pid in (gone.pid, os.getppid()))
+    # On a disk that machines share, processes of another one cannot be asked after.
+    elsewhere = [f".out.{machine}{gone.pid}.new" for machine in ("another-", "")]
+    for name in (dead, living, *elsewhere):
+        (tmp_path / name).mkdir()
     export(dataset, "folder", tmp_path / "out", progress=False)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [living.name, "out"]
+    left = sorted(path.name for path in tmp_path.iterdir())
+    assert left == sorted([living, *elsewhere, "out"])

@@ -138,6 +138,36 @@ def test_train_mixes_sources_by_weight() -> None:
     assert set(Counter(i for s, i in keys if s == 0).values()) == {500}
 
 
+@pytest.mark.parametrize(
+    ("counts", "total", "wanted"),
+    [
+        ((0, 10, 10), 5, (0, 3, 2)),
+        ((0, 10, 10), 1, (0, 1, 0)),
+        ((0, 150, 300), 20, (0, 7, 13)),
+        ((0, 150, 300), 451, (0, 150, 301)),
+        ((0, 0, 891), 5, (0, 0, 5)),
+        ((0, 9, 0), 5, (0, 5, 0)),
+        ((2000, 300, 0), 5, (4, 1, 0)),
+        ((10, 0, 10), 5, (3, 0, 2)),
+        ((3000, 150, 300), 40, (35, 2, 3)),
+        ((2, 1, 8), 5, (1, 0, 4)),
+        ((420, 30, 72), 1000, (805, 57, 138)),
+    ],
+)
+def test_another_count_gives_samples_to_no_split_that_has_none(
+    counts: tuple[int, int, int], total: int, wanted: tuple[int, int, int]
+) -> None:
+    train, val, test = counts
+    scaled = recipe(train=train, val=val, test=test).with_changes(count=total).counts
+    assert (scaled.train, scaled.val, scaled.test) == wanted
+
+
+def test_the_smallest_weight_is_worth_a_thousandth_of_train() -> None:
+    pool = Pool((tuple("abc"), tuple("xyz")), (1.0, 1e-6))
+    keys = [train_person(pool, 0, i) for i in range(5 * 1001)]
+    assert Counter(source for source, _ in keys) == {0: 5000, 1: 5}
+
+
 def test_a_source_without_train_people_is_passed_over() -> None:
     pool = Pool(((), tuple("xy")), (3.0, 1.0))
     assert {train_person(pool, 0, i) for i in range(9)} == {(1, "x"), (1, "y")}

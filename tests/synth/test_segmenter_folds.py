@@ -278,6 +278,33 @@ def test_who_hides_another_is_seen_as_well() -> None:
     assert any(len(seen) > 1 for seen in shown)
 
 
+def test_who_only_hides_others_gets_no_mask_by_a_network_that_saw_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """People as occluders too, and fewer composites than people: most are seen as hiders alone."""
+    recipe = tiny_recipe()
+    plan = make_plan(recipe, [Photographed("fake", 40)], [PeopleAsThings("others", 40)])
+    monkeypatch.setattr(
+        "synth.segmenter.train.open_plan", lambda made, _: replace(plan, recipe=made)
+    )
+    shown: list[list[set[int]]] = []
+
+    def noted(*given: object) -> list[set[int]]:
+        shown.append(folds_shown(*given))  # type: ignore[arg-type]
+        return shown[-1]
+
+    monkeypatch.setattr("synth.segmenter.train.folds_shown", noted)
+    train(recipe, tmp_path, TINY, progress=False)
+    known = Folds(FOLDS, fold_of_everyone(tmp_path))
+    composites = make_composites(replace(plan, recipe=training_recipe(recipe, 9)), progress=False)
+    hiders = set()
+    for person, hiding, seen in zip(composites.people, composites.hiding, shown[0], strict=True):
+        hiders |= {f"fake:{one.partition(':')[2]}" for one in hiding} - set(composites.people)
+        for one in (person, *(f"fake:{one.partition(':')[2]}" for one in hiding)):
+            assert known.of(one) in seen  # so that the network of their fold learns without them
+    assert len(hiders) > 3
+
+
 def test_who_is_who_does_not_depend_on_how_they_are_hidden() -> None:
     recipe = tiny_recipe()
     first = identity(couples(recipe))

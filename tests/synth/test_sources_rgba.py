@@ -10,7 +10,7 @@ from PIL import Image
 
 from synth import source_specs as specs
 from synth.errors import ChangedError, InputError
-from synth.people.backgrounds import draw_background
+from synth.people.backgrounds import draw_scene
 from synth.sources.crop import person_square
 from synth.sources.cutouts import shrunk
 from synth.sources.open import open_occluders, open_people
@@ -49,7 +49,9 @@ def test_people_stand_before_a_background_that_the_rng_draws(tmp_path: Path, siz
     tight = shrunk(cut_out(), 500)
     square = person_square(tight[..., 3] > 0, rng)
     assert crop.meta["crop"] == [square.left, square.top, square.side]
-    background = draw_background(rng, size)
+    scene = draw_scene(rng, size)
+    assert crop.meta["background"] == scene.provenance
+    background = scene.rgb
     reach = np.abs(np.subtract.outer(np.arange(size), np.nonzero(crop.amodal.any(1))[0])).min(1)
     away = reach > size // 12
     np.testing.assert_array_equal(crop.image[away], background[away])

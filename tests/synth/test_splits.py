@@ -294,29 +294,43 @@ def test_sources_that_share_no_photo_are_divided_as_if_alone() -> None:
     assert {name: pool.ids[0] for name, pool in plan.occluders.items()} == alone
 
 
-def test_entries_for_train_alone_leave_the_other_splits_as_they_were(root: Path) -> None:
-    drawn = 'source = "builtin"\npool = 9\ntrain_only = true\nweight = 3\n'
-    plain = plan_of(root, people(), occluders())
-    more = plan_of(root, people(), "[[people]]\n" + drawn, occluders(), "[[occluders]]\n" + drawn)
+DRAWN = 'source = "builtin"\npool = 40\n'
+TRAIN_ONLY = 'source = "builtin"\nseed = 5\npool = 9\ntrain_only = true\nweight = 3\n'
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_entries_for_train_alone_leave_the_other_splits_as_they_were(
+    root: Path, place: int
+) -> None:
+    """Wherever they stand, also before an entry of their kind, of which there are two then."""
+    entries = [*zip((people(), occluders()), ("[[people]]\n", "[[occluders]]\n"), strict=True)]
+    plain = plan_of(root, *(coco + head + DRAWN for coco, head in entries))
+    more = plan_of(
+        root,
+        *(
+            "".join((*some[:place], head + TRAIN_ONLY, *some[place:]))
+            for head, some in ((head, (coco, head + DRAWN)) for coco, head in entries)
+        ),
+    )
     for split in ("val", "test"):
         for before, after in ((plain.people, more.people), (plain.occluders, more.occluders)):
             assert after[split].ids == (*before[split].ids, ())
     for pools in (more.people, more.occluders):
-        assert len(pools["train"].ids[1]) == 9
+        assert len(pools["train"].ids[2]) == 9
     for index in range(20, 32):  # val and test
         one, same = make_sample(plain, index), make_sample(more, index)
         assert (one.image == same.image).all() and one.occluder_ids == same.occluder_ids
+        assert one.person_id == same.person_id
 
 
 def test_an_entry_for_train_alone_gives_up_the_photos_of_other_splits(root: Path) -> None:
     again = people(("min_area", "train_only = true\nmin_area"))
     for entries in (people(), again), (again, people()):
         plan = plan_of(root, *entries, occluders())
-        alone = entries.index(again)
-        held_out = {one for s in ("val", "test") for one in plan.people[s].ids[1 - alone]}
-        mine = {s: set(plan.people[s].ids[alone]) for s in SPLITS}
+        held_out = {one for s in ("val", "test") for one in plan.people[s].ids[0]}
+        mine = {s: set(plan.people[s].ids[1]) for s in SPLITS}
         assert not mine["val"] and not mine["test"] and held_out
-        assert mine["train"] == set(plan.people["train"].ids[1 - alone])
+        assert mine["train"] == set(plan.people["train"].ids[0])
 
 
 def test_entries_for_train_alone_cannot_fill_the_others(root: Path) -> None:
