@@ -63,8 +63,3 @@ def draw_scene(rng: np.random.Generator, size: int) -> Background:
         frame = cv2.resize(frame, (size, size), interpolation=cv2.INTER_AREA)
     rgb = np.clip(expose(rng, frame), 0, 255).astype(np.uint8)
     return Background(rgb, draw.__name__, tuple(sorted(set(view.photos))))
-
-
-def draw_background(rng: np.random.Generator, size: int) -> np.ndarray:
-    """The picture of `draw_scene` alone, (size, size, 3) uint8 RGB."""
-    return draw_scene(rng, size).rgb

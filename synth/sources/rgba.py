@@ -82,7 +82,7 @@ class RgbaPeople(_Cutouts):
     """People by the path of their cut-out; the rng also draws the background."""
 
     def __init__(self, spec: specs.RgbaPeople, data_root: Path) -> None:
-        super().__init__("rgba-people-2", data_root / spec.path, spec)
+        super().__init__("rgba-people-3", data_root / spec.path, spec)
 
     def load(self, person_id: str, size: int, rng: np.random.Generator) -> PersonCrop:
         from synth.people.backgrounds import draw_scene

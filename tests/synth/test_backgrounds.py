@@ -10,14 +10,14 @@ import pytest
 
 from synth.errors import InputError
 from synth.people import backgrounds
-from synth.people.backgrounds import draw_background, draw_scene
+from synth.people.backgrounds import draw_scene
 from synth.people.scenery import ground, photos, props, sheets, textures
 
 MANY = 60
 
 
 def _draw(seed: int, size: int = 64) -> np.ndarray:
-    return draw_background(np.random.default_rng(seed), size)
+    return draw_scene(np.random.default_rng(seed), size).rgb
 
 
 @pytest.fixture(scope="module")
@@ -72,9 +72,9 @@ def test_same_state_gives_the_same_bytes_whatever_is_already_cached() -> None:
 def test_a_fresh_process_draws_the_same() -> None:
     code = (
         "import hashlib, numpy as np\n"
-        "from synth.people.backgrounds import draw_background\n"
+        "from synth.people.backgrounds import draw_scene\n"
         "h = hashlib.sha256()\n"
-        "for s in range(10): h.update(draw_background(np.random.default_rng(s), 64).tobytes())\n"
+        "for s in range(10): h.update(draw_scene(np.random.default_rng(s), 64).rgb.tobytes())\n"
         "print(h.hexdigest())\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
