@@ -105,6 +105,13 @@ def load_state(workdir: Path) -> tuple[int, dict[str, Tensor], list[Any]] | None
     return step, load_tensors(folder / "networks.safetensors"), optimisers
 
 
+def newest_step(workdir: Path) -> int | None:
+    """The step whose state :func:`load_state` would find; None where there is none."""
+    states = _states(workdir)
+    number = states[-1].name.removeprefix(_PREFIX) if states else ""
+    return int(number) if number.isdigit() else None
+
+
 def clear_states(workdir: Path) -> None:
     """Remove what only an unfinished training needs."""
     for folder in _states(workdir):

@@ -15,9 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+import click
 import torch
 
 from hdeocc import checkpoint
+from hdeocc.differences import differences
 from hdeocc.folders import digest, file_digests, new_folder, read_json
 from hdeocc.method import (
     PRESETS,
@@ -42,6 +44,8 @@ if TYPE_CHECKING:
 FITTED = "fitted.json"
 MARKER = "training.json"
 DIVERGED = "diverged.json"
+# What fitted.json holds beside what the weights depend on.
+_BESIDE = ("key", "code_version", "weights_sha256", "seconds", "title")
 About = dict[str, object]
 
 
@@ -94,19 +98,7 @@ def describe(
     ``base`` is the registered method that a variant changes. The settings stand there in full: what
     a preset means may change between versions, and weights must not outlive what they were made by.
     """
-    kind = type(method)
-    about: About = {
-        "method": key,
-        "class": f"{kind.__module__}:{kind.__qualname__}",
-        "preset": method.preset,
-    }
-    settings, _ = kind.settings(method.preset, method.options)
-    if settings is not None:
-        about["settings"] = dataclasses.asdict(settings)
-    if outside := method.outside_weights():
-        about["outside_weights"] = outside
-    if missing := [one for one in method.loss_networks() if not available(one)[0]]:
-        about["trained_without"] = missing
+    about: About = {"method": key, "preset": method.preset, **made_of(method)}
     if method.learned:
         about |= {
             # The seed is that of what it builds on, whether or not it spends anything itself.
@@ -116,6 +108,24 @@ def describe(
             "upstream": {name: fitted.key for name, fitted in sorted(upstream.items())},
         }
     return about if base is None else about | {"base": base, "options": method.options}
+
+
+def made_of(method: Method) -> About:
+    """What of :func:`describe` is the installed method's own: no command says it, a version does.
+
+    That is its class, its settings in full, the weights it takes from elsewhere, and the networks
+    that its losses lack.
+    """
+    kind = type(method)
+    made: About = {"class": f"{kind.__module__}:{kind.__qualname__}"}
+    settings, _ = kind.settings(method.preset, method.options)
+    if settings is not None:
+        made["settings"] = dataclasses.asdict(settings)
+    if outside := method.outside_weights():
+        made["outside_weights"] = outside
+    if missing := [one for one in method.loss_networks() if not available(one)[0]]:
+        made["trained_without"] = missing
+    return made
 
 
 def fit_into(
@@ -130,8 +140,8 @@ def fit_into(
     """Fit a method and leave it in ``folder``, whole or not at all; ``half``: in half precision.
 
     With ``data.workdir`` an interrupted training of the same ``about`` goes on, its seconds too;
-    that of another is started anew. One that is to stop on the way keeps its state, for
-    :func:`go_on_from`. On several processes the first one writes.
+    that of another is started anew, which is said. One that is to stop on the way keeps its state,
+    for :func:`go_on_from`. On several processes the first one writes.
     """
     workdir = data.workdir
     key = digest(about)
@@ -161,6 +171,7 @@ def go_on_from(begun: Path, workdir: Path, about: About) -> None:
     """
     if _is_training_of(workdir, digest(about)):
         return
+    _say_what_is_lost(workdir)
     with new_folder(workdir) as unfinished:
         shutil.copytree(begun, unfinished, dirs_exist_ok=True)
         write_text(unfinished / MARKER, json.dumps({"key": digest(about)}))
@@ -179,13 +190,43 @@ def _save(folder: Path, method: Method, about: About, seconds: float, half: bool
 def _same_training_or_none(workdir: Path, key: str) -> None:
     """Go on with an interrupted training only if it is the very same one."""
     if not _is_training_of(workdir, key):
+        _say_what_is_lost(workdir)
         shutil.rmtree(workdir, ignore_errors=True)
     write_text(workdir / MARKER, json.dumps({"key": key}))
+
+
+def _say_what_is_lost(workdir: Path) -> None:
+    step = checkpoint.newest_step(workdir)
+    if step is not None:
+        click.echo(
+            f"{workdir}: the unfinished training there (step {step}) was of other settings; "
+            "it begins anew",
+            err=True,
+        )
 
 
 def _is_training_of(workdir: Path, key: str) -> bool:
     marker = workdir / MARKER
     return marker.is_file() and read_json(marker).get("key") == key
+
+
+def check_same(folder: Path, workdir: Path, about: About) -> None:
+    """Refuse to train ``about`` where its result or its states would take the place of another's.
+
+    Raises:
+        InputError: ``folder`` holds a fitted method, or ``workdir`` an unfinished training, whose
+            weights depend on something else.
+    """
+    if (folder / FITTED).is_file() and not is_fitted(folder, digest(about)):
+        before = {k: v for k, v in read_json(folder / FITTED).items() if k not in _BESIDE}
+        told = differences(before, about) or "was fitted with other settings"
+        raise InputError(f"{folder}: {told}; give another --out, or remove it to train it anew")
+    step = checkpoint.newest_step(workdir)
+    if step is not None and not _is_training_of(workdir, digest(about)):
+        raise InputError(
+            f"{workdir}: holds an unfinished training (step {step}) that was begun with other "
+            "settings, networks or versions; give another --out, or remove it to begin anew"
+        )
 
 
 def note_divergence(folder: Path, key: str, error: Diverged) -> None:

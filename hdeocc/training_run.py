@@ -7,7 +7,7 @@ model.json, README.md       what the model is, from what, how good
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import torch
 
-from hdeocc.fitted import Fitted, describe, fit_into, is_fitted, restored
+from hdeocc.fitted import Fitted, check_same, describe, fit_into, is_fitted, restored
 from hdeocc.folders import digest, read_json
 from hdeocc.method import FitData, Preset
 from hdeocc.model_card import SCHEMA, card, versions
@@ -65,18 +65,8 @@ class Run:
         return model
 
     def _claim(self, facts: Mapping[str, Any], fabric: "Fabric") -> None:
-        """Make the folder ours; where that is refused all processes end, and the first says why."""
-        error: InputError | None = None
-        if fabric.is_global_zero:
-            try:
-                claim(self.out, self._settings(facts))
-            except InputError as refused:
-                error = refused
-        refused_there: bool = fabric.broadcast(error is not None)
-        if error is not None:
-            raise error
-        if refused_there:
-            raise click.exceptions.Exit(2)
+        """Make the folder ours."""
+        _first_asks(fabric, lambda: claim(self.out, self._settings(facts)))
 
     def _settings(self, facts: Mapping[str, Any]) -> dict[str, Any]:
         settings = settings_of(self.parts, self.preset, self.half, facts)
@@ -95,9 +85,10 @@ class Run:
             about["weights"] = "float16"
         folder = self.out / part.track
         if not is_fitted(folder, digest(about)):
-            data = FitData(
-                self.source.train, Cached(self.source.val), self.out / "training" / part.track
-            )
+            workdir = self.out / "training" / part.track
+            # Not before now: train.json of an earlier version did not say all of it.
+            _first_asks(fabric, lambda: check_same(folder, workdir, about))
+            data = FitData(self.source.train, Cached(self.source.val), workdir)
             data.upstream = {key: one.method for key, one in below.items()}
             fit_into(folder, method, about, data, part.budget, fabric, self.half)
         # From the disk, so that what builds on it builds on what is kept.
@@ -139,3 +130,18 @@ class Run:
             "weights_sha256": fitted.weights,
             "trained_without": fitted.trained_without,
         }
+
+
+def _first_asks(fabric: "Fabric", ask: Callable[[], None]) -> None:
+    """Ask on the first process; where that is refused all of them end, and the first says why."""
+    error: InputError | None = None
+    if fabric.is_global_zero:
+        try:
+            ask()
+        except InputError as refused:
+            error = refused
+    refused_there: bool = fabric.broadcast(error is not None)
+    if error is not None:
+        raise error
+    if refused_there:
+        raise click.exceptions.Exit(2)

@@ -16,16 +16,18 @@ from safetensors.torch import load_file
 
 import hdeocc.method
 import hdeocc.train
+from hdeocc import fitted
 from hdeocc.cli import main
 from hdeocc.fitted import load_fitted
 from hdeocc.training_log import read_log
+from hdeocc.training_plan import MADE_OF
 from hdeocc.validation import measure
 from synth.errors import InputError
 from synth.live import Live
 from synth.plan import open_plan
 from synth.recipe import load_recipe
 from synth.store import Dataset
-from tests.hdeocc.tiny import Tiny, TinyPainter, registry
+from tests.hdeocc.tiny import Tiny, TinyPainter, TinyPainterPreset, registry
 from tests.synth.tiny import RECIPE, write_tiny
 
 
@@ -141,6 +143,77 @@ def test_other_settings_in_the_same_folder_are_named(model: tuple[Path, str], ph
     assert "half False and not True" in refused(photos, out, "--half")
 
 
+def stopped_after(step: int, patch: pytest.MonkeyPatch) -> None:
+    """Let a training be told to stop when so many steps are done."""
+    real = hdeocc.train.train_step
+
+    def stops(state: Any, *rest: Any) -> dict[str, float]:
+        terms = real(state, *rest)
+        if state.step == step:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return terms
+
+    patch.setattr(hdeocc.train, "train_step", stops)
+
+
+def forgets(out: Path) -> None:
+    """Make train.json what earlier versions wrote."""
+    settings = json.loads((out / "train.json").read_text())
+    for track in settings.keys() & {"mask", "content"}:
+        for name in MADE_OF:
+            settings[track].pop(name, None)
+    (out / "train.json").write_text(json.dumps(settings))
+
+
+def everything(folder: Path) -> dict[str, bytes]:
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+@pytest.mark.parametrize("stop", [2, None])
+@pytest.mark.parametrize("earlier", [False, True])
+def test_what_a_version_or_network_changes_deletes_nothing(
+    stop: int | None, earlier: bool, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same command, when weights were fetched in between: half-way, and after the end."""
+    out = tmp_path / "m"
+    monkeypatch.setattr(Tiny, "loss_networks", lambda _: ("vgg16",))
+    with monkeypatch.context() as patch:
+        if stop is not None:
+            stopped_after(stop, patch)
+        assert run(photos, out, method="mask.tiny").exit_code == (0 if stop is None else 130)
+    if earlier:
+        forgets(out)
+    before = everything(out)
+    with monkeypatch.context() as patch:
+        patch.setattr(fitted, "available", lambda _: (True, "here"))
+        patch.setattr(hdeocc.train, "train_step", None)
+        line = refused(photos, out, method="mask.tiny")
+    if earlier and stop is not None:
+        assert f"{out}/training/mask: holds an unfinished training (step 2) that was" in line
+    else:
+        assert "trained_without vgg16 and not nothing; give another --out" in line
+    assert everything(out) == before
+    assert run(photos, out, method="mask.tiny").exit_code == 0, "the very same goes on"
+    assert [one["step"] for one in read_log(out / "training" / "mask") if "loss" in one] == [
+        *range(1, 7)
+    ]
+
+
+def test_what_a_preset_meant_is_named(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "m"
+    assert run(photos, out, "--samples", "4").exit_code == 0
+    monkeypatch.setitem(TinyPainter.presets, "quick", TinyPainterPreset(channels=8))
+    line = refused(photos, out, "--samples", "4")
+    assert line.endswith("begun with content.settings.channels 4 and not 8; give another --out")
+    line = refused(photos, out, "--samples", "4", "--set", "content.channels=2")
+    assert line.endswith(
+        "begun with content.options.channels nothing and not 2; give another --out"
+    )
+
+
 def test_a_folder_of_something_else_is_left_alone(photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "m"
     out.mkdir()
@@ -214,8 +287,8 @@ def test_data_that_is_nothing_is_refused(tmp_path: Path) -> None:
 def test_options_change_the_method_and_are_kept(photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "m"
     assert run(photos, out, "--set", "content.channels=2", "--samples-mask", "4").exit_code == 0
-    fitted = load_fitted(out / "content")
-    assert fitted.method.options == {"channels": 2} and fitted.method.parameters_used() == 131
+    made = load_fitted(out / "content")
+    assert made.method.options == {"channels": 2} and made.method.parameters_used() == 131
     mask = json.loads((out / "mask" / "fitted.json").read_text())
     assert mask["budget"]["samples"] == 4 and "options" not in mask
 
