@@ -3,7 +3,7 @@
 fitted.json holds ``method`` ("track.name"), for a variant ``base`` and ``options``, ``preset`` and
 all settings that it means, the budget, the fingerprints of the data, the keys of the methods it
 builds on, and the SHA-256 of the weight files. ``key`` is the digest of all that the weights depend
-on.
+on. ``size`` is that of the samples in pixels, which follows from the data.
 """
 
 import dataclasses
@@ -45,7 +45,7 @@ FITTED = "fitted.json"
 MARKER = "training.json"
 DIVERGED = "diverged.json"
 # What fitted.json holds beside what the weights depend on.
-_BESIDE = ("key", "code_version", "weights_sha256", "seconds", "title")
+_BESIDE = ("key", "code_version", "size", "weights_sha256", "seconds", "title")
 About = dict[str, object]
 
 
@@ -62,6 +62,8 @@ class Fitted:
         trained_without: networks that its losses would have looked through, had they been there.
         trained_by: version of the code that trained it, at its end if that was broken; "" where
             nothing was trained, or an earlier version did not say.
+        size: pixels (a side) of the samples it was trained on; None where it learns nothing, or an
+            earlier version did not say.
     """
 
     method: Method
@@ -73,6 +75,7 @@ class Fitted:
     budget: dict[str, Any] | None = None
     trained_without: tuple[str, ...] = ()
     trained_by: str = ""
+    size: int | None = None
 
 
 class Fingerprinted(Protocol):
@@ -156,11 +159,18 @@ def fit_into(
         if fabric.is_global_zero:
             elapsed.keep()
     if fabric.is_global_zero:
-        _save(folder, method, {"key": key, **about, "code_version": by}, elapsed.seconds, half)
+        beside = {"code_version": by} | ({"size": _size(data)} if method.learned else {})
+        _save(folder, method, {"key": key, **about, **beside}, elapsed.seconds, half)
         if workdir is not None and budget.stop is None:
             checkpoint.clear_states(workdir)
             elapsed.forget()  # or fitting it again would add up
     fabric.barrier()
+
+
+def _size(data: FitData) -> int | None:
+    """Pixels of the samples; looked up in val, whose samples a training has at hand."""
+    samples = data.val if len(data.val) else data.train
+    return samples[0].amodal.shape[0] if len(samples) else None
 
 
 def go_on_from(begun: Path, workdir: Path, about: About) -> None:
@@ -300,7 +310,19 @@ def restored(method: Method, folder: Path) -> Fitted:
     weights |= method.outside_weights()
     without = tuple(map(str, about.get("trained_without", ())))
     by = str(about.get("code_version", ""))
-    return Fitted(method, name, str(about["key"]), seconds, weights, seed, budget, without, by)
+    size = about.get("size")
+    return Fitted(
+        method,
+        name,
+        str(about["key"]),
+        seconds,
+        weights,
+        seed,
+        budget,
+        without,
+        by,
+        size if isinstance(size, int) and size > 0 else None,
+    )
 
 
 def unfitted(key: str, preset: Preset) -> Fitted:

@@ -32,6 +32,8 @@ NAMES_FILES = "[A-Za-z0-9_][A-Za-z0-9_.-]*"  # the names of methods, for files a
 PRESETS = ("quick", "small", "full")
 Track = Literal["mask", "content"]
 Preset = Literal["quick", "small", "full"]
+# Pixels of the square crops that each preset is made for.
+SIZES: dict[Preset, int] = {"quick": 64, "small": 128, "full": 256}
 
 
 @dataclass(frozen=True)

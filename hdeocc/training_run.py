@@ -17,7 +17,7 @@ import torch
 
 from hdeocc.fitted import Fitted, check_same, describe, fit_into, is_fitted, restored
 from hdeocc.folders import digest, read_json
-from hdeocc.method import FitData, Preset
+from hdeocc.method import SIZES, FitData, Preset
 from hdeocc.model_card import SCHEMA, card, versions
 from hdeocc.stream import Cached
 from hdeocc.training_data import Source, credits_of
@@ -88,12 +88,23 @@ class Run:
             workdir = self.out / "training" / part.track
             # Not before now: train.json of an earlier version did not say all of it.
             _first_asks(fabric, lambda: check_same(folder, workdir, about))
+            if fabric.is_global_zero:
+                self._say_size(part)
             data = FitData(self.source.train, Cached(self.source.val), workdir)
             data.upstream = {key: one.method for key, one in below.items()}
             fit_into(folder, method, about, data, part.budget, fabric, self.half)
         # From the disk, so that what builds on it builds on what is kept.
         self.upstream[part.key] = restored(method, folder)
         return self.upstream[part.key]
+
+    def _say_size(self, part: Part) -> None:
+        size, meant = self.source.recipe.size, SIZES[self.preset]
+        if size != meant:
+            click.echo(
+                f"{part.track}: the samples are {size} pixels, but --preset {self.preset} is made "
+                f"for {meant}; trained all the same, and used at {size}",
+                err=True,
+            )
 
     def _model(self, fitted: dict[str, Fitted], facts: Mapping[str, Any]) -> dict[str, Any]:
         path = self.out / MODEL

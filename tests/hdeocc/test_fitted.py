@@ -49,6 +49,7 @@ def test_it_is_known_by_what_it_depends_on(tmp_path: Path) -> None:
     assert not is_fitted(tmp_path / "mask", digest(about | {"train": "0" * 64}))
     loaded = load_fitted(tmp_path / "mask")
     assert loaded.key == digest(about) and loaded.name == "tiny"
+    assert loaded.size == 32 and "size" not in about, "it follows from the data, whose digest is"
     assert loaded.seconds is not None and loaded.budget is not None
     assert checkpoint.load_state(tmp_path / "work") is None  # nothing unfinished is left behind
     assert not (tmp_path / "work" / "seconds.json").exists()

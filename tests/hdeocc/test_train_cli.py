@@ -19,6 +19,7 @@ import hdeocc.train
 from hdeocc import fitted
 from hdeocc.cli import main
 from hdeocc.fitted import load_fitted
+from hdeocc.method import SIZES
 from hdeocc.training_log import read_log
 from hdeocc.training_plan import MADE_OF
 from hdeocc.validation import measure
@@ -97,6 +98,18 @@ def test_a_model_says_what_it_is(model: tuple[Path, str], photos: Path) -> None:
     assert set(facts["mask"]["val"]) == {"iou", "invisible_iou", "l1"}
     assert set(facts["content"]["val"]) == {"l1_hole", "psnr_hole"}
     assert facts["versions"]["torch"] == torch.__version__
+
+
+def test_the_size_of_the_samples_is_kept_and_one_that_is_not_the_presets_is_said(
+    model: tuple[Path, str], photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert [load_fitted(model[0] / track).size for track in ("mask", "content")] == [32, 32]
+    result = run(photos, tmp_path / "m", "--samples", "4", method="mask.tiny")
+    words = "mask: the samples are 32 pixels, but --preset quick is made for 64; trained all"
+    assert words in result.stderr and words not in result.stdout
+    monkeypatch.setitem(SIZES, "quick", 32)
+    result = run(photos, tmp_path / "n", "--samples", "4", method="mask.tiny")
+    assert result.exit_code == 0 and "made for" not in result.output
 
 
 def test_the_numbers_are_those_of_the_kept_weights_on_val(
