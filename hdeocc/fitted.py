@@ -64,6 +64,7 @@ class Fitted:
             nothing was trained, or an earlier version did not say.
         size: pixels (a side) of the samples it was trained on; None where it learns nothing, or an
             earlier version did not say.
+        base: "track.name" of the registered method that it is, or that it is a variant of.
     """
 
     method: Method
@@ -76,6 +77,7 @@ class Fitted:
     trained_without: tuple[str, ...] = ()
     trained_by: str = ""
     size: int | None = None
+    base: str = ""
 
 
 class Fingerprinted(Protocol):
@@ -273,7 +275,7 @@ def load_fitted(folder: Path) -> Fitted:
             "hdeocc train, or OUT/models/TRACK.NAME/seed-N of hdeocc bench run"
         )
     about = read_json(path)
-    track, _, base = str(about.get("base", about.get("method"))).partition(".")
+    track, _, base = _base(about).partition(".")
     preset, title = about.get("preset"), about.get("title")
     if f"{track}.{base}" not in entries() or preset not in PRESETS or not about.get("key"):
         raise InputError(
@@ -322,6 +324,7 @@ def restored(method: Method, folder: Path) -> Fitted:
         without,
         by,
         size if isinstance(size, int) and size > 0 else None,
+        _base(about),
     )
 
 
@@ -337,7 +340,7 @@ def unfitted(key: str, preset: Preset) -> Fitted:
         raise InputError(f"{key}: has to be fitted first; give the folder of a fitted one")
     outside = method.outside_weights()
     made_by = {"method": key, "preset": preset} | ({"outside_weights": outside} if outside else {})
-    return Fitted(method, name, digest(made_by), None, outside)
+    return Fitted(method, name, digest(made_by), None, outside, base=key)
 
 
 def make_fabric(
@@ -387,6 +390,10 @@ def device_of(method: Method) -> torch.device:
     """Where a method computes; those without networks compute on the CPU."""
     networks = method.networks()
     return torch.device("cpu") if networks is None else next(networks.parameters()).device
+
+
+def _base(about: Mapping[str, Any]) -> str:
+    return str(about.get("base", about.get("method")))
 
 
 def _number(value: object) -> float | None:

@@ -93,10 +93,30 @@ def train(method: str, data: str, out: Path, **given: Any) -> None:
 
 
 def _upstream(folders: tuple[Path, ...]) -> "dict[str, Fitted]":
+    """The given methods by the registered one that each is, or that it is a variant of."""
     from hdeocc.fitted import load_fitted
 
-    fitted = [load_fitted(one) for one in folders]
-    return {f"{one.method.track}.{one.name}": one for one in fitted}
+    fitted: dict[str, Fitted] = {}
+    for one in folders:
+        found = load_fitted(one)
+        if found.base in fitted:
+            raise InputError(f"--upstream {one}: is a second {found.base}; give one of them")
+        fitted[found.base] = found
+    return fitted
+
+
+def _check_needed(
+    method: str, parts: "list[Part]", fitted: "dict[str, Fitted]", given: tuple[Path, ...]
+) -> None:
+    """Refuse a given method that nothing is built on: the user means it to be."""
+    needed = {key for part in parts for key in part.kind.upstream}
+    for folder, key in zip(given, fitted, strict=True):
+        if key not in needed:
+            builds = f"builds on {', '.join(sorted(needed))}" if needed else "builds on none"
+            raise InputError(
+                f"--upstream {folder}: holds {key}, but what is left of {method} to train {builds};"
+                " leave it out or give another"
+            )
 
 
 def _parts(method: str, fitted: "dict[str, Fitted]", given: dict[str, Any]) -> "list[Part]":
@@ -104,11 +124,16 @@ def _parts(method: str, fitted: "dict[str, Fitted]", given: dict[str, Any]) -> "
     from hdeocc.training_plan import Part, keys_of, parse_options
 
     keys = keys_of(method, [*fitted])
+    if not keys:
+        raise InputError(
+            f"{method}: --upstream holds it already, so nothing is left to train; leave it out"
+        )
     options = parse_options(given["options"], keys)
     parts = []
     for key in keys:
         track = key.partition(".")[0]
         parts.append(Part(key, options[track], _budget(given["preset"], track, given)))
+    _check_needed(method, parts, fitted, given["upstream"])
     known = {key: one.method for key, one in fitted.items()}
     for part in parts:  # each is made once, so that what cannot be is refused before all work
         made = part.kind.variant(given["preset"], part.options)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -315,6 +316,45 @@ def test_a_method_may_build_on_a_fitted_one(
     assert not (out / "mask").exists()
     one, other = (json.loads((p / "content" / "fitted.json").read_text()) for p in (out, model[0]))
     assert one["key"] == other["key"] and one["weights_sha256"] == other["weights_sha256"]
+
+
+def test_a_method_may_build_on_a_row_of_a_benchmark_that_is_a_variant(
+    model: tuple[Path, str], photos: Path, tmp_path: Path
+) -> None:
+    row = tmp_path / "row"
+    shutil.copytree(model[0] / "mask", row)
+    about = json.loads((row / "fitted.json").read_text())
+    about |= {"method": "mask.mine", "base": "mask.tiny", "key": "k" * 64}
+    (row / "fitted.json").write_text(json.dumps(about))
+    out = tmp_path / "m"
+    assert run(photos, out, "--upstream", str(row), method="content.tiny").exit_code == 0
+    assert not (out / "mask").exists(), "another one was trained in its place"
+    made = json.loads((out / "content" / "fitted.json").read_text())
+    assert made["upstream"] == {"mask.tiny": "k" * 64}
+
+
+@pytest.mark.parametrize(
+    ("method", "given", "words"),
+    [
+        ("content.tiny", ["mask", "mask"], "is a second mask.tiny; give one of them"),
+        ("content.tiny", ["mask", "content"], "nothing is left to train; leave it out"),
+        ("mask.tiny", ["content"], "holds content.tiny, but what is left of mask.tiny to train bui"
+                                   "lds on none; leave it out"),
+        ("mask.tiny", ["mask"], "mask.tiny: --upstream holds it already, so nothing is left"),
+        ("tiny", ["mask", "content"], "tiny: --upstream holds it already, so nothing is left"),
+    ],
+)  # fmt: skip
+def test_a_given_method_that_nothing_builds_on_is_refused(
+    method: str,
+    given: list[str],
+    words: str,
+    model: tuple[Path, str],
+    photos: Path,
+    tmp_path: Path,
+) -> None:
+    more = [text for track in given for text in ("--upstream", str(model[0] / track))]
+    assert words in refused(photos, tmp_path / "m", *more, method=method)
+    assert not (tmp_path / "m").exists()
 
 
 def test_half_precision_is_half_as_large_and_loads(
