@@ -82,6 +82,7 @@ def train(
                 if workdir and state.step in _validated(budget.steps):
                     _validate(method, data, state, log, workdir)
                     pace.paused()
+                state.whole = True
                 stop = anywhere(interrupts.asked, fabric.device)
                 late = time.monotonic() - saved > CHECKPOINT_SECONDS
                 if workdir and (stop or late or state.step == budget.last_step):
@@ -110,7 +111,8 @@ def train(
 def train_step(state: State, batch: Batch, budget: Budget, fabric: "Fabric") -> dict[str, float]:
     """One step of the generator, then one of the discriminator; returns the loss terms.
 
-    On several processes the terms are the means over them.
+    On several processes the terms are the means over them. The state is not ``whole`` before the
+    caller says so: one that is kept must have its line in the log and its validation.
     """
     # Dropout and other draws depend on (seed, step, rank) alone: a resumed run repeats them.
     torch.manual_seed(budget.seed * 1_000_003 + state.step + (fabric.global_rank << 40))
@@ -132,7 +134,6 @@ def train_step(state: State, batch: Batch, budget: Budget, fabric: "Fabric") -> 
         terms = terms | more
     state.step += 1
     state.average(budget.ema)
-    state.whole = True
     values = rank_mean(torch.stack([term.detach().float() for term in terms.values()]))
     return dict(zip(terms, values.tolist(), strict=True))
 

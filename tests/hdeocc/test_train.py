@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -18,7 +19,8 @@ from torch.nn import functional as F
 from hdeocc import checkpoint, train
 from hdeocc.batch import collate
 from hdeocc.method import Budget, FitData
-from hdeocc.training_log import read_log
+from hdeocc.training_log import TrainingLog, read_log
+from hdeocc.training_state import State
 from synth.errors import InputError
 from synth.sample import Sample
 from tests.hdeocc.tiny import STEPS, Tiny, fit, one_cpu, people
@@ -191,6 +193,78 @@ def test_ctrl_c_finishes_the_step_and_keeps_it(tmp_path: Path) -> None:
     assert [line["step"] for line in read_log(tmp_path) if "loss" in line] == list(
         range(1, found[0] + 1)
     )
+
+
+def twice_ctrl_c() -> None:
+    """What a user does who does not want to wait."""
+    os.kill(os.getpid(), signal.SIGINT)
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def assert_as_unbroken(unbroken: tuple[Tiny, Path], workdir: Path) -> None:
+    assert_same_weights(unbroken[0], fit(workdir=workdir))
+    assert read_log(workdir) == read_log(unbroken[1])
+    names = [
+        [path.name for path in sorted(one.glob("pictures/*"))] for one in (workdir, unbroken[1])
+    ]
+    assert names[0] == names[1]
+
+
+@pytest.mark.parametrize("checkpoints", [0.0, 1000.0])
+@pytest.mark.parametrize("where", ["measure", "picture", "eval", "log", "png"])
+def test_a_second_ctrl_c_during_validation_leaves_an_earlier_state(
+    where: str,
+    checkpoints: float,
+    unbroken: tuple[Tiny, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Not the averaged weights in place of those in training, nor a step without validation."""
+    monkeypatch.setattr(train, "CHECKPOINT_SECONDS", checkpoints)
+    place, name = {
+        "eval": (nn.Sequential, "eval"),
+        "log": (TrainingLog, "validation"),
+    }.get(where, (train, where))
+    real = getattr(place, name)
+
+    def pressed(*args: Any) -> Any:
+        result = real(*args)
+        if len(list(tmp_path.glob("pictures/*"))) == 2 and not done:
+            done.append(True)
+            twice_ctrl_c()
+        return result
+
+    done: list[bool] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(place, name, pressed)
+        with pytest.raises(KeyboardInterrupt):
+            fit(workdir=tmp_path)
+    found = checkpoint.load_state(tmp_path)
+    if checkpoints:
+        assert found is None
+    else:
+        assert found is not None and found[0] == 5, "that of step 6, whose validation was to be"
+    assert_as_unbroken(unbroken, tmp_path)
+
+
+def test_a_second_ctrl_c_before_a_step_is_in_the_log_leaves_an_earlier_state(
+    unbroken: tuple[Tiny, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train, "CHECKPOINT_SECONDS", 0.0)
+    step = train.train_step
+
+    def pressed(state: State, *rest: Any) -> dict[str, float]:
+        terms = step(state, *rest)
+        if state.step == 4:
+            twice_ctrl_c()
+        return terms
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(train, "train_step", pressed)
+        fit(workdir=tmp_path)
+    found = checkpoint.load_state(tmp_path)
+    assert found is not None and found[0] == 3
+    assert_as_unbroken(unbroken, tmp_path)
 
 
 def test_the_log_holds_every_step_and_some_validation(unbroken: tuple[Tiny, Path]) -> None:
