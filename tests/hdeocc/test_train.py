@@ -1,5 +1,6 @@
 """The training loop: learns, alternates two optimisers, and survives being killed."""
 
+import errno
 import json
 import os
 import signal
@@ -16,6 +17,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+import synth.atomic
 from hdeocc import checkpoint, train
 from hdeocc.batch import collate
 from hdeocc.method import Budget, FitData
@@ -331,6 +333,45 @@ def test_a_kill_while_a_state_is_written_leaves_the_one_before(tmp_path: Path) -
     assert found is not None and found[0] == 3
     checkpoint.save_state(tmp_path, 6, {"a": torch.ones(2)}, [])
     assert [p.name for p in tmp_path.iterdir()] == ["step-00000006"]
+
+
+class Full:
+    """A file on a disk with little room."""
+
+    def __init__(self, file: Any) -> None:
+        self._file, self._room = file, 50_000
+
+    def write(self, content: bytes) -> int:
+        self._room -= len(content)
+        if self._room < 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return int(self._file.write(content))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+    def __enter__(self) -> "Full":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+
+@pytest.mark.parametrize("large", ["networks", "optimisers"])
+def test_a_full_disk_is_one_line_and_leaves_the_state_before(
+    large: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint.save_state(tmp_path, 3, {"a": torch.zeros(2)}, [])
+    monkeypatch.setattr(synth.atomic, "open", lambda *given: Full(open(*given)), raising=False)  # noqa: SIM115
+    tensors, states = {"a": torch.zeros(2)}, list[dict[str, torch.Tensor]]()
+    if large == "networks":
+        tensors["b"] = torch.zeros(200_000)
+    else:
+        states.append({"x": torch.zeros(200_000)})
+    with pytest.raises(InputError, match=f"{large}.*No space left on device.*make room") as caught:
+        checkpoint.save_state(tmp_path, 5, tensors, states)
+    assert "\n" not in caught.value.message
+    assert [path.name for path in tmp_path.iterdir()] == ["step-00000003"]
 
 
 def test_half_precision_weights_are_read_as_full_ones(tmp_path: Path) -> None:
