@@ -65,6 +65,10 @@ class ContentLossConfig:
     correlation_size: int = 32
     background: float = 0.3
 
+    def __post_init__(self) -> None:
+        if self.correlation_size < 1:
+            raise ValueError(f"correlation_size {self.correlation_size}: at least 1")
+
 
 def _l1(a: Tensor, b: Tensor) -> Tensor:
     return F.l1_loss(a.float(), b.float())

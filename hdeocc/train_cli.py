@@ -1,5 +1,6 @@
 """The command `hdeocc train`."""
 
+import math
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from hdeocc.precision import Precision
+from hdeocc.seeds import MAX_SEED
 from synth.errors import InputError
 
 if TYPE_CHECKING:
@@ -17,7 +19,19 @@ if TYPE_CHECKING:
 
 folder = click.Path(path_type=Path)
 count = click.IntRange(1)
-rate = click.FloatRange(0, min_open=True)
+
+
+class _Rate(click.FloatRange):
+    """A number above 0 that has an end; nan is in no range, yet click lets it pass."""
+
+    def convert(self, value: Any, param: Any, context: Any) -> float:
+        number = float(super().convert(value, param, context))
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number.", param, context)
+        return number
+
+
+rate = _Rate(0, min_open=True)
 WIDE = {"max_content_width": 100}
 
 
@@ -36,7 +50,7 @@ WIDE = {"max_content_width": 100}
 @click.option("--batch", type=count, help="Samples a step, over all devices [default: by preset].")
 @click.option("--lr", type=rate, help="Peak learning rate [default: by preset].")
 @click.option("--lr-content", type=rate, help="That of the content method alone.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--seed", type=click.IntRange(0, MAX_SEED), default=0, show_default=True)
 @click.option("--precision", type=click.Choice(get_args(Precision)), help="Of the networks' "
               "products [default: 32-true; full: bf16-mixed].")  # fmt: skip
 @click.option("--set", "options", multiple=True, metavar="OPTION=VALUE", help="Another setting of "

@@ -137,3 +137,19 @@ def test_the_parsing_covers_the_predicted_person() -> None:
     both = method.predict_with_parsing(batch)
     assert torch.equal(both[0], mask) and both[1] is not None and torch.equal(both[1], parsing)
     assert len(passes) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "words"),
+    [
+        (TwoStageMask, {"net.template_size": 0}, "template_size 0: at least 1"),
+        (TwoStageMask, {"net.templates": -1}, "templates -1: 0 or more"),
+        (TwoStageContent, {"loss.correlation_size": 0}, "correlation_size 0: at least 1"),
+    ],
+)
+def test_sizes_of_nothing_are_refused_before_anything_is_trained(
+    kind: type[TwoStageMask | TwoStageContent], options: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(InputError, match=words) as caught:
+        kind.variant("quick", options)
+    assert "\n" not in caught.value.message

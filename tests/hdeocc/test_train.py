@@ -324,6 +324,25 @@ def test_a_training_that_diverges_says_so(samples: list[Sample]) -> None:
     assert "lower learning rate" in caught.value.message and "\n" not in caught.value.message
 
 
+class Narrow(Tiny):
+    """One whose batch norm sees one number a channel and sample."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.nets.generator = nn.Sequential(
+            nn.Conv2d(4, 8, 1), nn.AdaptiveAvgPool2d(1), nn.BatchNorm2d(8), nn.Conv2d(8, 1, 1),
+            nn.Upsample(32),
+        )  # fmt: skip
+
+
+def test_a_batch_that_batch_norm_cannot_compare_is_one_line(samples: list[Sample]) -> None:
+    Narrow().fit(FitData(samples, samples[:2]), Budget(2, batch=2), one_cpu())
+    with pytest.raises(InputError, match="a batch of 1 at 32 pixels leaves batch norm one value a "
+                                         "channel.*give a larger batch") as caught:  # fmt: skip
+        Narrow().fit(FitData(samples, samples[:2]), Budget(1, batch=1), one_cpu())
+    assert "\n" not in caught.value.message
+
+
 def test_a_kill_while_a_state_is_written_leaves_the_one_before(tmp_path: Path) -> None:
     checkpoint.save_state(tmp_path, 3, {"a": torch.zeros(2)}, [])
     unfinished = tmp_path / ".step-00000005.tmp"

@@ -248,6 +248,10 @@ def test_a_folder_of_something_else_is_left_alone(photos: Path, tmp_path: Path) 
         ("tiny", ["--set", "content.channels=-1"], "cannot be made with channels = -1 ("),
         ("tiny", ["--set", "content.channels=0"], "has layers of no size with channels = 0"),
         ("tiny", ["--devices", "3"], "a batch of 4 cannot be shared by 3 processes"),
+        ("tiny", ["--seed", "4294967296"], "4294967296 is not in the range 0<=x<=4294967295"),
+        ("tiny", ["--seed", "20000000000000"], "is not in the range"),
+        ("tiny", ["--lr", "nan"], "'--lr': nan is not a finite number"),
+        ("tiny", ["--lr-content", "inf"], "'--lr-content': inf is not a finite number"),
         ("content.tiny", ["--upstream", "nowhere"], "nowhere: holds no fitted method"),
     ],
 )
