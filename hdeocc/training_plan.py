@@ -99,7 +99,7 @@ def parse_options(given: Sequence[str], keys: Sequence[str]) -> dict[str, dict[s
     Values are read as TOML (2, 0.5, true, [1, 2]), else as words.
 
     Raises:
-        InputError: no "=", or a track that is not trained.
+        InputError: no "=", a track that is not trained, or an option that is set twice.
     """
     tracks = [key.partition(".")[0] for key in keys]
     options: dict[str, dict[str, Any]] = {track: {} for track in tracks}
@@ -116,6 +116,8 @@ def parse_options(given: Sequence[str], keys: Sequence[str]) -> dict[str, dict[s
             raise InputError(
                 f"--set {text}: give {' or '.join(f'{t}.OPTION=VALUE' for t in tracks)}"
             )
+        if name in options[track]:
+            raise InputError(f"--set {text}: sets {name} of {track} a second time; keep one")
         options[track][name] = _value(value.strip())
     return options
 
