@@ -150,6 +150,7 @@ def _parts(method: str, fitted: "dict[str, Fitted]", given: dict[str, Any]) -> "
     _check_needed(method, parts, fitted, given["upstream"])
     known = {key: one.method for key, one in fitted.items()}
     for part in parts:  # each is made once, so that what cannot be is refused before all work
+        part.kind.check_options(given["preset"], part.options)
         made = part.kind.variant(given["preset"], part.options)
         made.check_upstream({key: known[key] for key in part.kind.upstream})
         known[part.key] = made

@@ -247,6 +247,11 @@ def test_a_folder_of_something_else_is_left_alone(photos: Path, tmp_path: Path) 
         ("tiny", ["--set", "content.channels=many"], "give a whole number"),
         ("tiny", ["--set", "content.channels=-1"], "cannot be made with channels = -1 ("),
         ("tiny", ["--set", "content.channels=0"], "has layers of no size with channels = 0"),
+        (
+            "tiny",
+            ["--set", "content.channels=2", "--set", "content.channels=3"],
+            "--set content.channels=3: sets channels of content a second time; keep one",
+        ),
         ("tiny", ["--devices", "3"], "a batch of 4 cannot be shared by 3 processes"),
         ("tiny", ["--seed", "4294967296"], "4294967296 is not in the range 0<=x<=4294967295"),
         ("tiny", ["--seed", "20000000000000"], "is not in the range"),
@@ -273,6 +278,15 @@ def test_what_cannot_be_built_on_is_refused_before_it_is_trained(
     monkeypatch.setattr(TinyPainter, "check_upstream", refuse)
     found = refused(photos, tmp_path / "m", "--set", "content.channels=2")
     assert "its masks are all too small" in found
+    assert not (tmp_path / "m").exists()
+
+
+def test_an_option_that_changes_nothing_is_refused(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(TinyPainter, "decided", {"channels": "net.channels"})
+    line = refused(photos, tmp_path / "m", "--set", "content.channels=2")
+    assert line.endswith("option channels changes nothing by itself; set net.channels")
     assert not (tmp_path / "m").exists()
 
 
