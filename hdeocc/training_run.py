@@ -3,11 +3,13 @@
 train.json                  marker: the settings it was begun with
 mask/, content/             fitted methods (see ``hdeocc.fitted``)
 training/mask/ ...          the loss curve, TensorBoard, pictures, and checkpoints until it is done
+training/.lock              held while one process trains here, or the first one of several
 model.json, README.md       what the model is, from what, how good
 """
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,11 +27,13 @@ from hdeocc.training_plan import Part, claim, settings_of
 from hdeocc.validation import measure
 from synth.atomic import write_text
 from synth.errors import InputError
+from synth.lock import turn
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 MODEL = "model.json"
+LOCK = Path("training", ".lock")
 
 
 @dataclass
@@ -53,16 +57,24 @@ class Run:
         """Train what is missing; returns the content of ``model.json``.
 
         Raises:
-            InputError: the folder holds something else, or a model of other settings.
+            InputError: the folder holds something else, or a model of other settings, or another
+                process trains in it.
         """
         facts = self.source.facts
         self._claim(facts, fabric)
-        fitted = {part.track: self._fitted(part, fabric) for part in self.parts}
-        model: dict[str, Any] = {}
-        if fabric.is_global_zero:
-            model = self._model(fitted, facts)
-        fabric.barrier()
+        with ExitStack() as held:
+            _first_asks(fabric, lambda: held.enter_context(turn(self.out / LOCK, self._refuse)))
+            fitted = {part.track: self._fitted(part, fabric) for part in self.parts}
+            model: dict[str, Any] = {}
+            if fabric.is_global_zero:
+                model = self._model(fitted, facts)
+            fabric.barrier()
         return model
+
+    def _refuse(self) -> None:
+        raise InputError(
+            f"{self.out}: another process trains here already; wait for it or give another --out"
+        )
 
     def _claim(self, facts: Mapping[str, Any], fabric: "Fabric") -> None:
         """Make the folder ours."""
@@ -143,7 +155,7 @@ class Run:
         }
 
 
-def _first_asks(fabric: "Fabric", ask: Callable[[], None]) -> None:
+def _first_asks(fabric: "Fabric", ask: Callable[[], object]) -> None:
     """Ask on the first process; where that is refused all of them end, and the first says why."""
     error: InputError | None = None
     if fabric.is_global_zero:

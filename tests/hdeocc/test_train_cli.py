@@ -228,6 +228,27 @@ def test_what_a_preset_meant_is_named(
     )
 
 
+def test_two_trainings_in_one_folder_do_not_meet(photos: Path, tmp_path: Path) -> None:
+    """They would tear each other's checkpoints."""
+    out = tmp_path / "m"
+    with program(arguments(photos, out, method="mask.tiny"), 0.3) as process:
+        for _ in range(600):
+            if any((out / "training" / "mask").glob("step-*")):
+                break
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.send_signal(signal.SIGSTOP)
+        try:
+            line = refused(photos, out, method="mask.tiny")
+        finally:
+            process.send_signal(signal.SIGCONT)
+        assert line.endswith(
+            "another process trains here already; wait for it or give another --out"
+        )
+        assert process.wait() == 0
+    assert run(photos, out, method="mask.tiny").exit_code == 0, "the lock went with its holder"
+
+
 def test_a_folder_of_something_else_is_left_alone(photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "m"
     out.mkdir()
