@@ -87,7 +87,17 @@ def _data(data: Facts) -> str:
     return (
         f"{data['title']}: people of {people}; occluders of {occluders}; {data['recipe']['size']} "
         f"pixels; samples {when}. Train fingerprint `{data['train_fingerprint'][:16]}`. The whole "
-        "recipe is in `model.json`.\n"
+        f"recipe is in `model.json`.{_initial(data['recipe'])}\n"
+    )
+
+
+def _initial(recipe: Facts) -> str:
+    kind = recipe.get("initial", {}).get("kind", "modal")
+    if kind == "modal":
+        return ""
+    return (
+        f" The visible masks are faulty ones ({kind}), so nobody was laid under the occluder of "
+        "another sample, as training does where the true ones are given."
     )
 
 

@@ -21,6 +21,7 @@ from hdeocc import fitted
 from hdeocc.cli import main
 from hdeocc.fitted import load_fitted
 from hdeocc.method import SIZES
+from hdeocc.model_card import card
 from hdeocc.training_log import read_log
 from hdeocc.training_plan import MADE_OF
 from hdeocc.validation import measure
@@ -128,12 +129,12 @@ def test_the_card_names_data_licences_numbers_limits_and_how_to_load(
     model: tuple[Path, str],
 ) -> None:
     out, _ = model
-    card = (out / "README.md").read_text()
+    text = (out / "README.md").read_text()
     facts = json.loads((out / "model.json").read_text())
     for words in ("## Licences", "## Intended use and limits", "hdeocc predict", "val samples"):
-        assert words in card
-    assert f"{facts['content']['val']['l1_hole']:.4f}" in card
-    assert facts["photos"]["people"][0]["licence"] in card
+        assert words in text
+    assert f"{facts['content']['val']['l1_hole']:.4f}" in text
+    assert facts["photos"]["people"][0]["licence"] in text
     assert facts["photos"]["samples_looked_at"] > 0
 
 
@@ -319,14 +320,24 @@ def test_an_accelerator_that_is_not_there_is_one_line(photos: Path, tmp_path: Pa
     assert not (tmp_path / "m").exists()
 
 
+def test_a_card_says_that_people_with_faulty_masks_stay_as_they_were_built(
+    model: tuple[Path, str],
+) -> None:
+    facts = json.loads((model[0] / "model.json").read_text())
+    words = "The visible masks are faulty ones (jitter), so nobody was laid under the occluder of"
+    assert facts["data"]["recipe"]["initial"]["kind"] == "jitter" and words in card(facts)
+    facts["data"]["recipe"]["initial"]["kind"] = "modal"
+    assert words not in card(facts)
+
+
 def test_a_card_says_which_losses_were_left_out(
     model: tuple[Path, str], photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert "Trained without" not in (model[0] / "README.md").read_text()
     monkeypatch.setattr(Tiny, "loss_networks", lambda _: ("vgg16",))
     assert run(photos, tmp_path / "m", method="mask.tiny").exit_code == 0
-    card = (tmp_path / "m" / "README.md").read_text()
-    assert "Trained without the losses that look through vgg16: not installed." in card
+    text = (tmp_path / "m" / "README.md").read_text()
+    assert "Trained without the losses that look through vgg16: not installed." in text
 
 
 def test_data_that_is_nothing_is_refused(tmp_path: Path) -> None:
