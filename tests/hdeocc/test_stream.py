@@ -105,6 +105,7 @@ def test_unknown_labels_and_pictures_are_flagged(samples: list[Sample]) -> None:
     batch = collate([*bare])
     assert not batch.has_parsing.any() and not batch.has_clean.any()
     assert batch.parsing.shape == (2, 32, 32) and not batch.parsing.any()
+    assert torch.equal(batch.clean, batch.image)
     assert isinstance(batch.to("cpu"), Batch)
 
 
