@@ -280,6 +280,18 @@ def test_the_log_holds_every_step_and_some_validation(unbroken: tuple[Tiny, Path
     assert set(measured[STEPS]) == {"iou", "invisible_iou", "l1"}
 
 
+@pytest.mark.parametrize(
+    "torn", [b'{"step": 3, "lo', b"\xff\xfe\x00{}\n", b'{"step": 3, "\x80": 1}\n']
+)
+def test_what_is_torn_ends_a_log(torn: bytes, tmp_path: Path) -> None:
+    whole = [{"step": step, "lr": 0.1, "loss": {"l1": 1.0}} for step in (1, 2)]
+    lines = [json.dumps(line).encode() + b"\n" for line in whole]
+    (tmp_path / "log.jsonl").write_bytes(b"".join(lines) + torn + lines[0])
+    assert read_log(tmp_path) == whole
+    TrainingLog(tmp_path, 2).close()
+    assert (tmp_path / "log.jsonl").read_bytes() == b"".join(lines)
+
+
 def test_the_last_validation_is_of_the_weights_that_are_kept(
     unbroken: tuple[Tiny, Path], samples: list[Sample]
 ) -> None:
