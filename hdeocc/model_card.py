@@ -1,14 +1,12 @@
 """``README.md`` of a trained model: what it is, from what, how good, how to load."""
 
-import platform
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from hdeocc import __version__
+from hdeocc.provenance import library_versions
 
 SCHEMA = 1
-LIBRARIES = ("torch", "lightning-fabric", "safetensors", "numpy", "opencv-python-headless")
 Facts = Mapping[str, Any]
 
 _NUMBERS = {
@@ -23,13 +21,7 @@ _TITLES = {"mask": "Stage 1: the whole mask", "content": "Stage 2: the hidden co
 
 def versions() -> dict[str, str]:
     """Versions of hdeocc, Python and the libraries that decide what weights become."""
-    found = {"hdeocc": __version__, "python": platform.python_version()}
-    for name in LIBRARIES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
+    return {"hdeocc": __version__} | library_versions("lightning-fabric", "safetensors")
 
 
 def card(model: Facts) -> str:

@@ -22,6 +22,7 @@ from hdeocc.cli import main
 from hdeocc.fitted import load_fitted
 from hdeocc.method import SIZES
 from hdeocc.model_card import card
+from hdeocc.provenance import device_name, library_versions
 from hdeocc.training_log import read_log
 from hdeocc.training_plan import MADE_OF
 from hdeocc.validation import measure
@@ -99,7 +100,10 @@ def test_a_model_says_what_it_is(model: tuple[Path, str], photos: Path) -> None:
         assert f"{one['method']}: " in printed
     assert set(facts["mask"]["val"]) == {"iou", "invisible_iou", "l1"}
     assert set(facts["content"]["val"]) == {"l1_hole", "psnr_hole"}
-    assert facts["versions"]["torch"] == torch.__version__
+    versions = facts["versions"]
+    assert versions["torch"] == torch.__version__ and {"hdeocc", "safetensors"} <= versions.keys()
+    assert library_versions().items() <= versions.items(), "as a record of a benchmark says it"
+    assert facts["mask"]["pace"]["device"] == device_name("cpu")
 
 
 def test_the_size_of_the_samples_is_kept_and_one_that_is_not_the_presets_is_said(
