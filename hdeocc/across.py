@@ -122,23 +122,27 @@ def sum_over_processes(x: Tensor) -> Tensor:
 
 
 class SyncedBatchNorm(nn.BatchNorm2d):
-    """Batch norm over the samples of all processes; works on every device and back end."""
+    """Batch norm over the samples of all processes; works on every device and back end.
+
+    The mean is known before the variance is asked for: E[x^2] - E[x]^2 would have no digits left
+    where the mean is far greater than the spread.
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or world_size() == 1:
             return super().forward(x)
         values = x.float()
-        sums = torch.stack([values.mean(dim=(0, 2, 3)), values.square().mean(dim=(0, 2, 3))])
-        mean, square = sum_over_processes(sums) / world_size()  # shares are equal, so a plain mean
-        variance = (square - mean.square()).clamp_min(0)
+        mean = _mean_of_all(values)
+        centred = values - mean[:, None, None]
+        variance = _mean_of_all(centred.square())
         self._remember(mean.detach(), variance.detach(), world_size() * x.numel() // x.shape[1])
         scale = torch.rsqrt(variance + self.eps)
         if self.affine:
             scale = scale * self.weight.float()
-        shift = -mean * scale
+        normed = centred * scale[:, None, None]
         if self.affine:
-            shift = shift + self.bias.float()
-        return (values * scale[:, None, None] + shift[:, None, None]).to(x.dtype)
+            normed = normed + self.bias.float()[:, None, None]
+        return normed.to(x.dtype)
 
     @torch.no_grad()
     def _remember(self, mean: Tensor, variance: Tensor, count: int) -> None:
@@ -152,6 +156,11 @@ class SyncedBatchNorm(nn.BatchNorm2d):
         self.running_mean.lerp_(mean.to(self.running_mean.dtype), rate)
         unbiased = variance * (count / max(1, count - 1))
         self.running_var.lerp_(unbiased.to(self.running_var.dtype), rate)
+
+
+def _mean_of_all(values: Tensor) -> Tensor:
+    """The mean of each channel, (B, C, H, W) -> (C,), over the equal shares of all processes."""
+    return sum_over_processes(values.mean(dim=(0, 2, 3))) / world_size()
 
 
 @contextmanager

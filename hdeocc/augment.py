@@ -22,7 +22,10 @@ class Augmentation:
         flip: chance of mirroring (left and right labels are exchanged).
         scale: range of the zoom about the centre.
         shift: largest shift, as a share of the frame.
-        recombine: chance of lying under another sample's occluder at another place.
+        recombine: chance of lying under another sample's occluder at another place. Only for
+            samples whose clean picture is known and whose initial mask is the visible one: how a
+            faulty mask would err at another place nobody knows. So samples of a recipe with
+            ``initial.kind`` "jitter" or "segmenter" stay, but for a few, as they were built.
         hidden: range of the hidden share that a recombined sample may have.
     """
 
@@ -52,7 +55,11 @@ def augment(
 def _recombined(
     sample: Sample, donor: Sample, rng: np.random.Generator, hidden: tuple[float, float]
 ) -> Sample:
-    """The person under the donor's occluder, when that hides a share within ``hidden``."""
+    """The person under the donor's occluder, when that hides a share within ``hidden``.
+
+    The sample itself where that cannot be, or where its initial mask is faulty: for the mask is a
+    function of what is hidden, which here is known for the true one alone.
+    """
     jittered = not np.array_equal(sample.initial > 0.5, sample.modal)
     if sample.clean is None or jittered:
         return sample

@@ -72,7 +72,10 @@ def _moved(tensor: Tensor, device: torch.device | str) -> Tensor:
 
 
 def collate(samples: Sequence[Sample]) -> Batch:
-    """A batch of equally large samples; unknown ``clean`` and ``parsing`` are zeros, flagged."""
+    """A batch of equally large samples; what is unknown is flagged.
+
+    An unknown ``clean`` is the occluded image, an unknown ``parsing`` zeros.
+    """
     no_labels = [s.parsing is None for s in samples]
     no_clean = [s.clean is None for s in samples]
     fields = {

@@ -1,5 +1,6 @@
 """Weights and training state on disk: whole or not there, and readable without running code."""
 
+import io
 import json
 import pickle
 import shutil
@@ -12,7 +13,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from hdeocc.folders import take_place
-from synth.atomic import atomic_file, make_folder_of, write_bytes, write_text
+from synth.atomic import make_folder_of, write_bytes, write_text
 from synth.errors import InputError
 
 _PREFIX = "step-"
@@ -67,6 +68,9 @@ def save_state(workdir: Path, step: int, tensors: dict[str, Tensor], optimisers:
 
     It takes its name when all of it is on the disk, and the older ones go after that, so a process
     that is killed at any moment leaves a whole state behind, if ever there was one.
+
+    Raises:
+        InputError: the file system refused (disk full, no permission ...); the older ones are left.
     """
     final = workdir / f"{_PREFIX}{step:08d}"
     for left in workdir.glob(f".{_PREFIX}*.tmp"):
@@ -75,11 +79,17 @@ def save_state(workdir: Path, step: int, tensors: dict[str, Tensor], optimisers:
         return
     temporary = workdir / f".{final.name}.tmp"
     temporary.mkdir(parents=True)
-    save_tensors(temporary / "networks.safetensors", tensors)
-    with atomic_file(temporary / "optimisers.pt") as file:
-        torch.save(optimisers, file)
-    write_text(temporary / "state.json", json.dumps({"step": step}))
-    take_place(temporary, final)
+    try:
+        save_tensors(temporary / "networks.safetensors", tensors)
+        # torch reports a file that cannot be written as a fault of its own, without a reason.
+        pickled = io.BytesIO()
+        torch.save(optimisers, pickled)
+        write_bytes(temporary / "optimisers.pt", pickled.getvalue())
+        write_text(temporary / "state.json", json.dumps({"step": step}))
+        take_place(temporary, final)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)  # a full disk needs the room
+        raise
     for old in _states(workdir):
         if old != final:
             shutil.rmtree(old)
@@ -103,6 +113,13 @@ def load_state(workdir: Path) -> tuple[int, dict[str, Tensor], list[Any]] | None
             pickle.UnpicklingError):  # fmt: skip
         raise InputError(f"{folder}: is damaged; remove it and run again") from None
     return step, load_tensors(folder / "networks.safetensors"), optimisers
+
+
+def newest_step(workdir: Path) -> int | None:
+    """The step whose state :func:`load_state` would find; None where there is none."""
+    states = _states(workdir)
+    number = states[-1].name.removeprefix(_PREFIX) if states else ""
+    return int(number) if number.isdigit() else None
 
 
 def clear_states(workdir: Path) -> None:

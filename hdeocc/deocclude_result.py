@@ -1,6 +1,5 @@
 """The files of a result: pictures of every person, and result.json with the figures."""
 
-import importlib.metadata
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,14 +12,13 @@ from PIL import Image
 from hdeocc import __version__
 from hdeocc.model_folder import Pair
 from hdeocc.person_masks import Visible
+from hdeocc.provenance import library_versions
 from hdeocc.result_folder import MADE_BY, MARKER
 from hdeocc.side_by_side import side_by_side, stacked
 from hdeocc.whole_person import WholePerson
 from synth.atomic import write_bytes, write_json
 from synth.errors import one_line
 from synth.parsing import LIP_LABELS, PALETTE
-
-_LIBRARIES = ("torch", "numpy", "opencv-python-headless", "pillow")
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,8 +48,7 @@ def facts_of_run(photo: Path, shape: tuple[int, ...], pair: Pair) -> dict[str, A
                 for track, fitted in (("mask", pair.mask), ("content", pair.content))
             },
         },
-        "versions": {"hdeocc": __version__}
-        | {name: importlib.metadata.version(name) for name in _LIBRARIES},
+        "versions": {"hdeocc": __version__} | library_versions("pillow"),
     }
 
 

@@ -3,7 +3,7 @@
 fitted.json holds ``method`` ("track.name"), for a variant ``base`` and ``options``, ``preset`` and
 all settings that it means, the budget, the fingerprints of the data, the keys of the methods it
 builds on, and the SHA-256 of the weight files. ``key`` is the digest of all that the weights depend
-on.
+on. ``size`` is that of the samples in pixels, which follows from the data.
 """
 
 import dataclasses
@@ -15,9 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+import click
 import torch
 
 from hdeocc import checkpoint
+from hdeocc.differences import differences
 from hdeocc.folders import digest, file_digests, new_folder, read_json
 from hdeocc.method import (
     PRESETS,
@@ -42,6 +44,8 @@ if TYPE_CHECKING:
 FITTED = "fitted.json"
 MARKER = "training.json"
 DIVERGED = "diverged.json"
+# What fitted.json holds beside what the weights depend on.
+_BESIDE = ("key", "code_version", "size", "weights_sha256", "seconds", "title")
 About = dict[str, object]
 
 
@@ -58,6 +62,9 @@ class Fitted:
         trained_without: networks that its losses would have looked through, had they been there.
         trained_by: version of the code that trained it, at its end if that was broken; "" where
             nothing was trained, or an earlier version did not say.
+        size: pixels (a side) of the samples it was trained on; None where it learns nothing, or an
+            earlier version did not say.
+        base: "track.name" of the registered method that it is, or that it is a variant of.
     """
 
     method: Method
@@ -69,6 +76,8 @@ class Fitted:
     budget: dict[str, Any] | None = None
     trained_without: tuple[str, ...] = ()
     trained_by: str = ""
+    size: int | None = None
+    base: str = ""
 
 
 class Fingerprinted(Protocol):
@@ -94,19 +103,7 @@ def describe(
     ``base`` is the registered method that a variant changes. The settings stand there in full: what
     a preset means may change between versions, and weights must not outlive what they were made by.
     """
-    kind = type(method)
-    about: About = {
-        "method": key,
-        "class": f"{kind.__module__}:{kind.__qualname__}",
-        "preset": method.preset,
-    }
-    settings, _ = kind.settings(method.preset, method.options)
-    if settings is not None:
-        about["settings"] = dataclasses.asdict(settings)
-    if outside := method.outside_weights():
-        about["outside_weights"] = outside
-    if missing := [one for one in method.loss_networks() if not available(one)[0]]:
-        about["trained_without"] = missing
+    about: About = {"method": key, "preset": method.preset, **made_of(method)}
     if method.learned:
         about |= {
             # The seed is that of what it builds on, whether or not it spends anything itself.
@@ -116,6 +113,24 @@ def describe(
             "upstream": {name: fitted.key for name, fitted in sorted(upstream.items())},
         }
     return about if base is None else about | {"base": base, "options": method.options}
+
+
+def made_of(method: Method) -> About:
+    """What of :func:`describe` is the installed method's own: no command says it, a version does.
+
+    That is its class, its settings in full, the weights it takes from elsewhere, and the networks
+    that its losses lack.
+    """
+    kind = type(method)
+    made: About = {"class": f"{kind.__module__}:{kind.__qualname__}"}
+    settings, _ = kind.settings(method.preset, method.options)
+    if settings is not None:
+        made["settings"] = dataclasses.asdict(settings)
+    if outside := method.outside_weights():
+        made["outside_weights"] = outside
+    if missing := [one for one in method.loss_networks() if not available(one)[0]]:
+        made["trained_without"] = missing
+    return made
 
 
 def fit_into(
@@ -130,8 +145,8 @@ def fit_into(
     """Fit a method and leave it in ``folder``, whole or not at all; ``half``: in half precision.
 
     With ``data.workdir`` an interrupted training of the same ``about`` goes on, its seconds too;
-    that of another is started anew. One that is to stop on the way keeps its state, for
-    :func:`go_on_from`. On several processes the first one writes.
+    that of another is started anew, which is said. One that is to stop on the way keeps its state,
+    for :func:`go_on_from`. On several processes the first one writes.
     """
     workdir = data.workdir
     key = digest(about)
@@ -146,11 +161,18 @@ def fit_into(
         if fabric.is_global_zero:
             elapsed.keep()
     if fabric.is_global_zero:
-        _save(folder, method, {"key": key, **about, "code_version": by}, elapsed.seconds, half)
+        beside = {"code_version": by} | ({"size": _size(data)} if method.learned else {})
+        _save(folder, method, {"key": key, **about, **beside}, elapsed.seconds, half)
         if workdir is not None and budget.stop is None:
             checkpoint.clear_states(workdir)
             elapsed.forget()  # or fitting it again would add up
     fabric.barrier()
+
+
+def _size(data: FitData) -> int | None:
+    """Pixels of the samples; looked up in val, whose samples a training has at hand."""
+    samples = data.val if len(data.val) else data.train
+    return samples[0].amodal.shape[0] if len(samples) else None
 
 
 def go_on_from(begun: Path, workdir: Path, about: About) -> None:
@@ -161,6 +183,7 @@ def go_on_from(begun: Path, workdir: Path, about: About) -> None:
     """
     if _is_training_of(workdir, digest(about)):
         return
+    _say_what_is_lost(workdir)
     with new_folder(workdir) as unfinished:
         shutil.copytree(begun, unfinished, dirs_exist_ok=True)
         write_text(unfinished / MARKER, json.dumps({"key": digest(about)}))
@@ -179,13 +202,43 @@ def _save(folder: Path, method: Method, about: About, seconds: float, half: bool
 def _same_training_or_none(workdir: Path, key: str) -> None:
     """Go on with an interrupted training only if it is the very same one."""
     if not _is_training_of(workdir, key):
+        _say_what_is_lost(workdir)
         shutil.rmtree(workdir, ignore_errors=True)
     write_text(workdir / MARKER, json.dumps({"key": key}))
+
+
+def _say_what_is_lost(workdir: Path) -> None:
+    step = checkpoint.newest_step(workdir)
+    if step is not None:
+        click.echo(
+            f"{workdir}: the unfinished training there (step {step}) was of other settings; "
+            "it begins anew",
+            err=True,
+        )
 
 
 def _is_training_of(workdir: Path, key: str) -> bool:
     marker = workdir / MARKER
     return marker.is_file() and read_json(marker).get("key") == key
+
+
+def check_same(folder: Path, workdir: Path, about: About) -> None:
+    """Refuse to train ``about`` where its result or its states would take the place of another's.
+
+    Raises:
+        InputError: ``folder`` holds a fitted method, or ``workdir`` an unfinished training, whose
+            weights depend on something else.
+    """
+    if (folder / FITTED).is_file() and not is_fitted(folder, digest(about)):
+        before = {k: v for k, v in read_json(folder / FITTED).items() if k not in _BESIDE}
+        told = differences(before, about) or "was fitted with other settings"
+        raise InputError(f"{folder}: {told}; give another --out, or remove it to train it anew")
+    step = checkpoint.newest_step(workdir)
+    if step is not None and not _is_training_of(workdir, digest(about)):
+        raise InputError(
+            f"{workdir}: holds an unfinished training (step {step}) that was begun with other "
+            "settings, networks or versions; give another --out, or remove it to begin anew"
+        )
 
 
 def note_divergence(folder: Path, key: str, error: Diverged) -> None:
@@ -222,7 +275,7 @@ def load_fitted(folder: Path) -> Fitted:
             "hdeocc train, or OUT/models/TRACK.NAME/seed-N of hdeocc bench run"
         )
     about = read_json(path)
-    track, _, base = str(about.get("base", about.get("method"))).partition(".")
+    track, _, base = _base(about).partition(".")
     preset, title = about.get("preset"), about.get("title")
     if f"{track}.{base}" not in entries() or preset not in PRESETS or not about.get("key"):
         raise InputError(
@@ -259,7 +312,20 @@ def restored(method: Method, folder: Path) -> Fitted:
     weights |= method.outside_weights()
     without = tuple(map(str, about.get("trained_without", ())))
     by = str(about.get("code_version", ""))
-    return Fitted(method, name, str(about["key"]), seconds, weights, seed, budget, without, by)
+    size = about.get("size")
+    return Fitted(
+        method,
+        name,
+        str(about["key"]),
+        seconds,
+        weights,
+        seed,
+        budget,
+        without,
+        by,
+        size if isinstance(size, int) and size > 0 else None,
+        _base(about),
+    )
 
 
 def unfitted(key: str, preset: Preset) -> Fitted:
@@ -274,7 +340,7 @@ def unfitted(key: str, preset: Preset) -> Fitted:
         raise InputError(f"{key}: has to be fitted first; give the folder of a fitted one")
     outside = method.outside_weights()
     made_by = {"method": key, "preset": preset} | ({"outside_weights": outside} if outside else {})
-    return Fitted(method, name, digest(made_by), None, outside)
+    return Fitted(method, name, digest(made_by), None, outside, base=key)
 
 
 def make_fabric(
@@ -324,6 +390,10 @@ def device_of(method: Method) -> torch.device:
     """Where a method computes; those without networks compute on the CPU."""
     networks = method.networks()
     return torch.device("cpu") if networks is None else next(networks.parameters()).device
+
+
+def _base(about: Mapping[str, Any]) -> str:
+    return str(about.get("base", about.get("method")))
 
 
 def _number(value: object) -> float | None:

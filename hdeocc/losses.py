@@ -53,7 +53,7 @@ class ContentLossConfig:
     l1_over: what the composite's L1 is a mean over: the frame, as in the paper's code, or the
         hole, which is the only place where it is not zero.
     correlation_size: position pairs are compared on a grid of at most this side.
-    background: the contrast of the target outside the person; keep it equal to the network's.
+    background: the contrast of the target outside the person; the method takes the network's.
     """
 
     l1: float = 2.0
@@ -64,6 +64,10 @@ class ContentLossConfig:
     l1_over: Literal["frame", "hole"] = "frame"
     correlation_size: int = 32
     background: float = 0.3
+
+    def __post_init__(self) -> None:
+        if self.correlation_size < 1:
+            raise ValueError(f"correlation_size {self.correlation_size}: at least 1")
 
 
 def _l1(a: Tensor, b: Tensor) -> Tensor:

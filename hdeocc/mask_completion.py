@@ -63,6 +63,10 @@ class MaskCompletionConfig:
     def __post_init__(self) -> None:
         if self.parsing_convs not in (1, 2):
             raise ValueError(f"parsing_convs {self.parsing_convs}: 1 or 2")
+        if self.templates < 0:
+            raise ValueError(f"templates {self.templates}: 0 or more")
+        if self.template_size < 1:
+            raise ValueError(f"template_size {self.template_size}: at least 1")
 
 
 def foreground(logits: Tensor) -> Tensor:

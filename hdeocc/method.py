@@ -32,6 +32,8 @@ NAMES_FILES = "[A-Za-z0-9_][A-Za-z0-9_.-]*"  # the names of methods, for files a
 PRESETS = ("quick", "small", "full")
 Track = Literal["mask", "content"]
 Preset = Literal["quick", "small", "full"]
+# Pixels of the square crops that each preset is made for.
+SIZES: dict[Preset, int] = {"quick": 64, "small": 128, "full": 256}
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,8 @@ class Method(ABC):
         upstream: "track.name" of methods that must be fitted before this one.
         holds: of ``upstream`` those whose networks it predicts with itself, and counts among its
             parameters; a pipeline of both has them once.
+        decided: settings that another one decides, by full name, with that one's. They are hashed
+            into what was fitted and stay for that; nobody may set them.
         presets: for each preset a frozen dataclass of settings, where a variant may change some;
             the constructor takes one as its second argument. Empty: there are no variants.
 
@@ -126,6 +130,7 @@ class Method(ABC):
     pretrained: ClassVar[str | None] = None
     upstream: ClassVar[tuple[str, ...]] = ()
     holds: ClassVar[tuple[str, ...]] = ()
+    decided: ClassVar[Mapping[str, str]] = {}
     presets: ClassVar[Mapping[Preset, Any]] = {}
 
     def __init__(self, preset: Preset = "quick", sizes: Any = None) -> None:
@@ -145,6 +150,20 @@ class Method(ABC):
         if not options:
             return cls.presets.get(preset), {}
         return change(cls.presets[preset], options, where)
+
+    @classmethod
+    def check_options(cls, preset: Preset, options: Mapping[str, Any]) -> None:
+        """Refuse options that are asked for; what was fitted may have some of them all the same.
+
+        Raises:
+            InputError: as :meth:`settings`, or one that would change nothing.
+        """
+        for name in cls.settings(preset, options)[1]:
+            if name in cls.decided:
+                raise InputError(
+                    f"method {cls.__name__}: option {name} changes nothing by itself; set "
+                    f"{cls.decided[name]}"
+                )
 
     @classmethod
     def variant(

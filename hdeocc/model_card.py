@@ -1,14 +1,12 @@
 """``README.md`` of a trained model: what it is, from what, how good, how to load."""
 
-import platform
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from hdeocc import __version__
+from hdeocc.provenance import library_versions
 
 SCHEMA = 1
-LIBRARIES = ("torch", "lightning-fabric", "safetensors", "numpy", "opencv-python-headless")
 Facts = Mapping[str, Any]
 
 _NUMBERS = {
@@ -23,13 +21,7 @@ _TITLES = {"mask": "Stage 1: the whole mask", "content": "Stage 2: the hidden co
 
 def versions() -> dict[str, str]:
     """Versions of hdeocc, Python and the libraries that decide what weights become."""
-    found = {"hdeocc": __version__, "python": platform.python_version()}
-    for name in LIBRARIES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
+    return {"hdeocc": __version__} | library_versions("lightning-fabric", "safetensors")
 
 
 def card(model: Facts) -> str:
@@ -87,7 +79,17 @@ def _data(data: Facts) -> str:
     return (
         f"{data['title']}: people of {people}; occluders of {occluders}; {data['recipe']['size']} "
         f"pixels; samples {when}. Train fingerprint `{data['train_fingerprint'][:16]}`. The whole "
-        "recipe is in `model.json`.\n"
+        f"recipe is in `model.json`.{_initial(data['recipe'])}\n"
+    )
+
+
+def _initial(recipe: Facts) -> str:
+    kind = recipe.get("initial", {}).get("kind", "modal")
+    if kind == "modal":
+        return ""
+    return (
+        f" The visible masks are faulty ones ({kind}), so nobody was laid under the occluder of "
+        "another sample, as training does where the true ones are given."
     )
 
 

@@ -7,7 +7,7 @@ another type are refused, so that a typing error never silently runs another exp
 
 import dataclasses
 import types
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from synth.errors import InputError
@@ -28,7 +28,7 @@ def change(settings: Settings, options: Mapping[str, Any], where: str) -> tuple[
     """
     types_by_path = _leaves(type(settings), "")
     values: Options = {}
-    for name, value in _flat(options, "").items():
+    for name, value in _flat(options, ""):
         path = _path(name, list(types_by_path), where)
         if path in values:
             raise InputError(f"{where}: option {path} is given twice; keep one")
@@ -54,12 +54,13 @@ def _leaves(kind: type, prefix: str) -> dict[str, Any]:
     return found
 
 
-def _flat(options: Mapping[str, Any], prefix: str) -> Options:
-    flat: Options = {}
+def _flat(options: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    """Names and values, a name again where it stands in a table and beside it."""
     for name, value in options.items():
-        inner = isinstance(value, Mapping)
-        flat |= _flat(value, f"{prefix}{name}.") if inner else {f"{prefix}{name}": value}
-    return flat
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
 
 
 def _path(name: str, paths: list[str], where: str) -> str:

@@ -14,6 +14,7 @@ import torch
 from hdeocc.batch import Batch
 from hdeocc.folders import read_json
 from hdeocc.method import Budget
+from hdeocc.provenance import device_name
 from synth.atomic import write_text
 
 if TYPE_CHECKING:
@@ -88,7 +89,10 @@ class Pace:
     def facts(self, budget: Budget, fabric: "Fabric") -> dict[str, Any]:
         """JSON-able: milliseconds of a step (median, p10, p90), of waiting, peak memory."""
         taken = sorted(self._taken)
-        facts: dict[str, Any] = {"device": _name(self._device), "processes": fabric.world_size}
+        facts: dict[str, Any] = {
+            "device": device_name(self._device),
+            "processes": fabric.world_size,
+        }
         facts |= {"batch": budget.batch, "precision": budget.precision}
         if taken:
             facts["step_ms"] = {
@@ -107,9 +111,3 @@ class Pace:
 
     def _memory_of(self) -> str:
         return "tensors on the GPU" if self._device.type == "cuda" else "the process"
-
-
-def _name(device: torch.device) -> str:
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"{device.type}, {torch.get_num_threads()} threads"

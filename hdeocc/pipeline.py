@@ -18,14 +18,12 @@ from hdeocc.batch import Batch
 from hdeocc.crops import Square
 from hdeocc.fast import for_inference
 from hdeocc.learned import Learned
-from hdeocc.method import Method, Preset
+from hdeocc.method import SIZES, Method
 from hdeocc.model_folder import Pair, load_pair
 from hdeocc.whole_person import WholePerson
 from synth.errors import InputError
 from synth.sources.crop import fill_labels
 
-# Pixels of the square crops that each preset is made for.
-SIZES: dict[Preset, int] = {"quick": 64, "small": 128, "full": 256}
 # What can be known of a photo in which only the visible part of a person is marked.
 KNOWN = {"mask": {"image", "initial"}, "content": {"image", "initial", "modal", "amodal"}}
 # Sides of the first looks, in those of the rule: with half a person hidden, mostly all of it fits.
@@ -41,16 +39,24 @@ class Deoccluder:
     Args:
         mask, content: fitted methods of the two tracks that need no more than a photo tells.
         device: where the networks compute, as "cpu" or "cuda"; None leaves them where they are.
+        sizes: pixels of the square crops that each of the two looks at, which are those it was
+            trained at; None stands for what its preset is made for. They may differ.
 
     Raises:
         InputError: a method of the wrong track, or one that needs what nobody knows of a photo.
     """
 
     def __init__(
-        self, mask: Method, content: Method, device: torch.device | str | None = None
+        self,
+        mask: Method,
+        content: Method,
+        device: torch.device | str | None = None,
+        sizes: tuple[int | None, int | None] = (None, None),
     ) -> None:
         self.mask = _usable(mask, "mask")
         self.content = _usable(content, "content")
+        self._mask_size = sizes[0] or SIZES[mask.preset]
+        self._content_size = sizes[1] or SIZES[content.preset]
         for method in (mask, content):
             networks = method.networks()
             if device is not None and networks is not None:
@@ -78,7 +84,8 @@ class Deoccluder:
             if isinstance(method, Learned):
                 generator = for_inference(method.nets.generator, modal_parsing=False)
                 method.nets.generator = generator
-        return cls(pair.mask.method, pair.content.method, device)
+        sizes = pair.mask.size, pair.content.size
+        return cls(pair.mask.method, pair.content.method, device, sizes)
 
     def __call__(self, photo: np.ndarray, modal: np.ndarray) -> WholePerson:
         """Complete one person.
@@ -131,13 +138,13 @@ class Deoccluder:
         return square, _numbers(self.mask, soft)[0], parts
 
     def _seen(self, photo: np.ndarray, modal: np.ndarray, square: Square) -> Batch:
-        batch = _batch(photo, square, SIZES[self.mask.preset], initial=modal)
+        batch = _batch(photo, square, self._mask_size, initial=modal)
         return batch.only(self.mask.consumes)
 
     def _paint(
         self, photo: np.ndarray, modal: np.ndarray, amodal: np.ndarray, square: Square
     ) -> np.ndarray:
-        size = SIZES[self.content.preset]
+        size = self._content_size
         batch = _batch(photo, square, size, initial=modal, modal=modal, amodal=amodal)
         colours = _numbers(self.content, self.content.predict(batch.only(self.content.consumes)))
         small = np.rint(colours.transpose(1, 2, 0).clip(0, 1) * 255).astype(np.uint8)

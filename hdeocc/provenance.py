@@ -40,9 +40,9 @@ def _version(name: str) -> str | None:
         return None
 
 
-def library_versions() -> dict[str, str]:
-    """Versions of Python and of the libraries that decide numbers."""
-    found = {name: _version(name) for name in LIBRARIES}
+def library_versions(*more: str) -> dict[str, str]:
+    """Versions of Python, of the libraries that decide numbers, and of more if they are there."""
+    found = {name: _version(name) for name in (*LIBRARIES, *more)}
     return {"python": platform.python_version()} | {k: v for k, v in found.items() if v}
 
 

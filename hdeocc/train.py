@@ -2,7 +2,8 @@
 
 import json
 import time
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from hdeocc.training_log import TrainingLog
 from hdeocc.training_state import State, learning_rate
 from hdeocc.validation import measure, picture, png, spread
 from synth.atomic import make_folder_of, write_bytes, write_text
+from synth.errors import InputError
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -82,6 +84,7 @@ def train(
                 if workdir and state.step in _validated(budget.steps):
                     _validate(method, data, state, log, workdir)
                     pace.paused()
+                state.whole = True
                 stop = anywhere(interrupts.asked, fabric.device)
                 late = time.monotonic() - saved > CHECKPOINT_SECONDS
                 if workdir and (stop or late or state.step == budget.last_step):
@@ -110,12 +113,37 @@ def train(
 def train_step(state: State, batch: Batch, budget: Budget, fabric: "Fabric") -> dict[str, float]:
     """One step of the generator, then one of the discriminator; returns the loss terms.
 
-    On several processes the terms are the means over them.
+    On several processes the terms are the means over them. The state is not ``whole`` before the
+    caller says so: one that is kept must have its line in the log and its validation.
     """
     # Dropout and other draws depend on (seed, step, rank) alone: a resumed run repeats them.
     torch.manual_seed(budget.seed * 1_000_003 + state.step + (fabric.global_rank << 40))
     state.whole = False
     state.set_learning_rate(budget)
+    with _named(batch):
+        terms = _both_steps(state, batch, budget, fabric)
+    state.step += 1
+    state.average(budget.ema)
+    values = rank_mean(torch.stack([term.detach().float() for term in terms.values()]))
+    return dict(zip(terms, values.tolist(), strict=True))
+
+
+@contextmanager
+def _named(batch: Batch) -> Iterator[None]:
+    """Say in one line what torch says of a batch norm that has nothing to compare."""
+    try:
+        yield
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
+        size = batch.image.shape[-1]
+        raise InputError(
+            f"a batch of {len(batch)} at {size} pixels leaves batch norm one value a channel, "
+            "which has no spread; give a larger batch"
+        ) from None
+
+
+def _both_steps(state: State, batch: Batch, budget: Budget, fabric: "Fabric") -> Terms:
     nets, wrapped = state.nets, state.wrapped
     nets.train()
     with nullcontext() if nets.discriminator is None else frozen(nets.discriminator):
@@ -130,11 +158,7 @@ def train_step(state: State, batch: Batch, budget: Budget, fabric: "Fabric") -> 
         optimiser = state.discriminator_optimiser
         _update(more, optimiser, nets.discriminator, state.step, budget.clip, fabric)
         terms = terms | more
-    state.step += 1
-    state.average(budget.ema)
-    state.whole = True
-    values = rank_mean(torch.stack([term.detach().float() for term in terms.values()]))
-    return dict(zip(terms, values.tolist(), strict=True))
+    return terms
 
 
 def _update(

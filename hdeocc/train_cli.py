@@ -1,5 +1,6 @@
 """The command `hdeocc train`."""
 
+import math
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from hdeocc.precision import Precision
+from hdeocc.seeds import MAX_SEED
 from synth.errors import InputError
 
 if TYPE_CHECKING:
@@ -17,7 +19,19 @@ if TYPE_CHECKING:
 
 folder = click.Path(path_type=Path)
 count = click.IntRange(1)
-rate = click.FloatRange(0, min_open=True)
+
+
+class _Rate(click.FloatRange):
+    """A number above 0 that has an end; nan is in no range, yet click lets it pass."""
+
+    def convert(self, value: Any, param: Any, context: Any) -> float:
+        number = float(super().convert(value, param, context))
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number.", param, context)
+        return number
+
+
+rate = _Rate(0, min_open=True)
 WIDE = {"max_content_width": 100}
 
 
@@ -36,7 +50,7 @@ WIDE = {"max_content_width": 100}
 @click.option("--batch", type=count, help="Samples a step, over all devices [default: by preset].")
 @click.option("--lr", type=rate, help="Peak learning rate [default: by preset].")
 @click.option("--lr-content", type=rate, help="That of the content method alone.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--seed", type=click.IntRange(0, MAX_SEED), default=0, show_default=True)
 @click.option("--precision", type=click.Choice(get_args(Precision)), help="Of the networks' "
               "products [default: 32-true; full: bf16-mixed].")  # fmt: skip
 @click.option("--set", "options", multiple=True, metavar="OPTION=VALUE", help="Another setting of "
@@ -93,10 +107,30 @@ def train(method: str, data: str, out: Path, **given: Any) -> None:
 
 
 def _upstream(folders: tuple[Path, ...]) -> "dict[str, Fitted]":
+    """The given methods by the registered one that each is, or that it is a variant of."""
     from hdeocc.fitted import load_fitted
 
-    fitted = [load_fitted(one) for one in folders]
-    return {f"{one.method.track}.{one.name}": one for one in fitted}
+    fitted: dict[str, Fitted] = {}
+    for one in folders:
+        found = load_fitted(one)
+        if found.base in fitted:
+            raise InputError(f"--upstream {one}: is a second {found.base}; give one of them")
+        fitted[found.base] = found
+    return fitted
+
+
+def _check_needed(
+    method: str, parts: "list[Part]", fitted: "dict[str, Fitted]", given: tuple[Path, ...]
+) -> None:
+    """Refuse a given method that nothing is built on: the user means it to be."""
+    needed = {key for part in parts for key in part.kind.upstream}
+    for folder, key in zip(given, fitted, strict=True):
+        if key not in needed:
+            builds = f"builds on {', '.join(sorted(needed))}" if needed else "builds on none"
+            raise InputError(
+                f"--upstream {folder}: holds {key}, but what is left of {method} to train {builds};"
+                " leave it out or give another"
+            )
 
 
 def _parts(method: str, fitted: "dict[str, Fitted]", given: dict[str, Any]) -> "list[Part]":
@@ -104,13 +138,19 @@ def _parts(method: str, fitted: "dict[str, Fitted]", given: dict[str, Any]) -> "
     from hdeocc.training_plan import Part, keys_of, parse_options
 
     keys = keys_of(method, [*fitted])
+    if not keys:
+        raise InputError(
+            f"{method}: --upstream holds it already, so nothing is left to train; leave it out"
+        )
     options = parse_options(given["options"], keys)
     parts = []
     for key in keys:
         track = key.partition(".")[0]
         parts.append(Part(key, options[track], _budget(given["preset"], track, given)))
+    _check_needed(method, parts, fitted, given["upstream"])
     known = {key: one.method for key, one in fitted.items()}
     for part in parts:  # each is made once, so that what cannot be is refused before all work
+        part.kind.check_options(given["preset"], part.options)
         made = part.kind.variant(given["preset"], part.options)
         made.check_upstream({key: known[key] for key in part.kind.upstream})
         known[part.key] = made

@@ -25,9 +25,10 @@ def read_log(workdir: Path, until: int | None = None) -> list[Line]:
     """The whole lines of a training's log, up to a step; [] where there is none."""
     path = workdir / LOG
     lines: list[Line] = []
-    for text in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
+    # As bytes: a line that a dying disk left as no text at all is a torn one too.
+    for text in path.read_bytes().splitlines() if path.is_file() else []:
         try:
-            line = json.loads(text)
+            line = json.loads(text.decode())
             if until is None or line["step"] <= until:
                 lines.append(line)
         except (ValueError, KeyError, TypeError):

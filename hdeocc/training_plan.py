@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hdeocc.differences import differences
+from hdeocc.fitted import made_of
 from hdeocc.folders import read_json
 from hdeocc.method import Budget, Method, Preset, entries, method_class
 from synth.atomic import write_text
@@ -16,6 +18,8 @@ from synth.settings import hint
 TRACKS = ("mask", "content")
 MARKER = "train.json"
 SCHEMA = 1
+# What `train.json` tells of a method by itself; earlier versions left it out.
+MADE_OF = ("class", "settings", "outside_weights", "trained_without")
 
 # What the bundled benchmarks of the same size give their methods.
 BUDGETS: dict[Preset, dict[str, Budget]] = {
@@ -95,7 +99,7 @@ def parse_options(given: Sequence[str], keys: Sequence[str]) -> dict[str, dict[s
     Values are read as TOML (2, 0.5, true, [1, 2]), else as words.
 
     Raises:
-        InputError: no "=", or a track that is not trained.
+        InputError: no "=", a track that is not trained, or an option that is set twice.
     """
     tracks = [key.partition(".")[0] for key in keys]
     options: dict[str, dict[str, Any]] = {track: {} for track in tracks}
@@ -112,6 +116,8 @@ def parse_options(given: Sequence[str], keys: Sequence[str]) -> dict[str, dict[s
             raise InputError(
                 f"--set {text}: give {' or '.join(f'{t}.OPTION=VALUE' for t in tracks)}"
             )
+        if name in options[track]:
+            raise InputError(f"--set {text}: sets {name} of {track} a second time; keep one")
         options[track][name] = _value(value.strip())
     return options
 
@@ -134,10 +140,9 @@ def claim(out: Path, settings: Mapping[str, Any]) -> None:
         raise InputError(f"{out}: is a file, not a folder; give another --out")
     marker = out / MARKER
     if marker.is_file():
-        before, now = _flat(read_json(marker)), _flat(json.loads(json.dumps(settings)))
-        named = [key for key in {**now, **before} if before.get(key) != now.get(key)]
-        if named:
-            raise InputError(f"{out}: {_differences(named, before, now)}; give another --out")
+        before = read_json(marker)
+        if told := differences(before, _as_far_as(before, settings)):
+            raise InputError(f"{out}: {told}; give another --out")
         return
     if out.is_dir() and any(out.iterdir()):
         raise InputError(
@@ -146,32 +151,22 @@ def claim(out: Path, settings: Mapping[str, Any]) -> None:
     write_text(marker, json.dumps(settings, indent=1) + "\n")
 
 
-def _differences(named: list[str], before: dict[str, Any], now: dict[str, Any]) -> str:
-    shown = [
-        f"{key} {_said(before.get(key))} and not {_said(now.get(key))}" for key in sorted(named)[:3]
-    ]
-    more = f" and {len(named) - 3} more" if len(named) > 3 else ""
-    return f"was begun with {', '.join(shown)}{more}"
-
-
-def _said(value: Any) -> str:
-    return "nothing" if value is None else str(value)[:40]
-
-
-def _flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, inner in value.items():
-        if isinstance(inner, dict):
-            flat |= _flat(inner, f"{prefix}{name}.")
-        else:
-            flat[f"{prefix}{name}"] = inner
-    return flat
+def _as_far_as(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    """``now`` without what earlier versions did not write down, where ``before`` is of one."""
+    told = dict(now)
+    for track in TRACKS:
+        old = before.get(track)
+        if track in told and isinstance(old, dict) and "class" not in old:
+            told[track] = {k: v for k, v in told[track].items() if k not in MADE_OF}
+    return told
 
 
 def settings_of(
     parts: Sequence[Part], preset: Preset, half: bool, facts: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Everything the weights depend on, JSON-able, by the words of the command's options."""
+    """Everything the weights depend on, JSON-able: what the command says, by its words, and what
+    the installed methods are by themselves.
+    """
     settings: dict[str, Any] = {"schema": SCHEMA, "preset": preset, "half": half}
     settings["data"] = {
         name: facts[name] for name in ("name", "made", "train_fingerprint", "val_fingerprint")
@@ -181,5 +176,8 @@ def settings_of(
             "method": part.key,
             "options": part.kind.settings(preset, part.options)[1],
             **part.budget.facts(),
+            # An empty list too, so that the difference is named when a network comes or goes.
+            "trained_without": [],
+            **made_of(part.kind.variant(preset, part.options)),
         }
     return settings

@@ -3,11 +3,13 @@
 train.json                  marker: the settings it was begun with
 mask/, content/             fitted methods (see ``hdeocc.fitted``)
 training/mask/ ...          the loss curve, TensorBoard, pictures, and checkpoints until it is done
+training/.lock              held while one process trains here, or the first one of several
 model.json, README.md       what the model is, from what, how good
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 import click
 import torch
 
-from hdeocc.fitted import Fitted, describe, fit_into, is_fitted, restored
+from hdeocc.fitted import Fitted, check_same, describe, fit_into, is_fitted, restored
 from hdeocc.folders import digest, read_json
-from hdeocc.method import FitData, Preset
+from hdeocc.method import SIZES, FitData, Preset
 from hdeocc.model_card import SCHEMA, card, versions
 from hdeocc.stream import Cached
 from hdeocc.training_data import Source, credits_of
@@ -25,11 +27,13 @@ from hdeocc.training_plan import Part, claim, settings_of
 from hdeocc.validation import measure
 from synth.atomic import write_text
 from synth.errors import InputError
+from synth.lock import turn
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 MODEL = "model.json"
+LOCK = Path("training", ".lock")
 
 
 @dataclass
@@ -53,30 +57,28 @@ class Run:
         """Train what is missing; returns the content of ``model.json``.
 
         Raises:
-            InputError: the folder holds something else, or a model of other settings.
+            InputError: the folder holds something else, or a model of other settings, or another
+                process trains in it.
         """
         facts = self.source.facts
         self._claim(facts, fabric)
-        fitted = {part.track: self._fitted(part, fabric) for part in self.parts}
-        model: dict[str, Any] = {}
-        if fabric.is_global_zero:
-            model = self._model(fitted, facts)
-        fabric.barrier()
+        with ExitStack() as held:
+            _first_asks(fabric, lambda: held.enter_context(turn(self.out / LOCK, self._refuse)))
+            fitted = {part.track: self._fitted(part, fabric) for part in self.parts}
+            model: dict[str, Any] = {}
+            if fabric.is_global_zero:
+                model = self._model(fitted, facts)
+            fabric.barrier()
         return model
 
+    def _refuse(self) -> None:
+        raise InputError(
+            f"{self.out}: another process trains here already; wait for it or give another --out"
+        )
+
     def _claim(self, facts: Mapping[str, Any], fabric: "Fabric") -> None:
-        """Make the folder ours; where that is refused all processes end, and the first says why."""
-        error: InputError | None = None
-        if fabric.is_global_zero:
-            try:
-                claim(self.out, self._settings(facts))
-            except InputError as refused:
-                error = refused
-        refused_there: bool = fabric.broadcast(error is not None)
-        if error is not None:
-            raise error
-        if refused_there:
-            raise click.exceptions.Exit(2)
+        """Make the folder ours."""
+        _first_asks(fabric, lambda: claim(self.out, self._settings(facts)))
 
     def _settings(self, facts: Mapping[str, Any]) -> dict[str, Any]:
         settings = settings_of(self.parts, self.preset, self.half, facts)
@@ -95,14 +97,26 @@ class Run:
             about["weights"] = "float16"
         folder = self.out / part.track
         if not is_fitted(folder, digest(about)):
-            data = FitData(
-                self.source.train, Cached(self.source.val), self.out / "training" / part.track
-            )
+            workdir = self.out / "training" / part.track
+            # Not before now: train.json of an earlier version did not say all of it.
+            _first_asks(fabric, lambda: check_same(folder, workdir, about))
+            if fabric.is_global_zero:
+                self._say_size(part)
+            data = FitData(self.source.train, Cached(self.source.val), workdir)
             data.upstream = {key: one.method for key, one in below.items()}
             fit_into(folder, method, about, data, part.budget, fabric, self.half)
         # From the disk, so that what builds on it builds on what is kept.
         self.upstream[part.key] = restored(method, folder)
         return self.upstream[part.key]
+
+    def _say_size(self, part: Part) -> None:
+        size, meant = self.source.recipe.size, SIZES[self.preset]
+        if size != meant:
+            click.echo(
+                f"{part.track}: the samples are {size} pixels, but --preset {self.preset} is made "
+                f"for {meant}; trained all the same, and used at {size}",
+                err=True,
+            )
 
     def _model(self, fitted: dict[str, Fitted], facts: Mapping[str, Any]) -> dict[str, Any]:
         path = self.out / MODEL
@@ -139,3 +153,18 @@ class Run:
             "weights_sha256": fitted.weights,
             "trained_without": fitted.trained_without,
         }
+
+
+def _first_asks(fabric: "Fabric", ask: Callable[[], object]) -> None:
+    """Ask on the first process; where that is refused all of them end, and the first says why."""
+    error: InputError | None = None
+    if fabric.is_global_zero:
+        try:
+            ask()
+        except InputError as refused:
+            error = refused
+    refused_there: bool = fabric.broadcast(error is not None)
+    if error is not None:
+        raise error
+    if refused_there:
+        raise click.exceptions.Exit(2)

@@ -39,7 +39,8 @@ class State:
         ema: averaged weights of the generator, by name.
         step: optimiser steps that are done.
         saved: the step whose state is on disk; -1 for none.
-        whole: False while a step is under way, when the state is that of no step.
+        whole: False while a step is under way or is not yet in the log and validated: the state is
+            then that of no step that a training could go on from.
     """
 
     nets: Adversarial
@@ -106,16 +107,21 @@ class State:
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
-        """Within the block the generator holds the averaged weights and is in eval mode."""
+        """Within the block the generator holds the averaged weights and is in eval mode.
+
+        A block that is interrupted leaves a state that is not ``whole``, wherever it was.
+        """
         generator = self.nets.generator
+        before, self.whole = self.whole, False
         kept = {k: v.detach().clone() for k, v in generator.state_dict().items()}
-        generator.load_state_dict(self.ema)
-        generator.eval()
         try:
+            generator.load_state_dict(self.ema)
+            generator.eval()
             yield
         finally:
             generator.load_state_dict(kept)
             self.nets.train()
+        self.whole = before
 
     def save(self, workdir: Path) -> None:
         """Keep it on disk, unless a step is under way: then an earlier one stays the newest."""

@@ -205,6 +205,7 @@ class TwoStageContent(Learned):
     consumes: ClassVar[frozenset[str]] = frozenset({"image", "initial", "modal", "amodal"})
     upstream: ClassVar[tuple[str, ...]] = (STAGE_1,)
     holds: ClassVar[tuple[str, ...]] = (STAGE_1,)
+    decided: ClassVar[Mapping[str, str]] = {"loss.background": "net.background"}
     presets: ClassVar[Mapping[Preset, ContentPreset]] = CONTENT_PRESETS
     generator_betas: ClassVar[tuple[float, float]] = (0.9, 0.999)
     discriminator_betas: ClassVar[tuple[float, float]] = (0.0, 0.9)

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from hdeocc.method import Budget, Method, Preset, Track, method_class
+from hdeocc.seeds import MAX_SEED
 from leaderboards.budgets import Budgets, TrackBudget
 from metrics.truth import RulesName
 from synth.errors import InputError
@@ -88,7 +89,7 @@ class Benchmark(Strict):
         description="learn from the stored train split, or from samples made while training, "
         "none of which comes twice",
     )
-    seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field((0,), min_length=1)
+    seeds: tuple[Annotated[int, Field(ge=0, le=MAX_SEED)], ...] = Field((0,), min_length=1)
     repeated: tuple[str, ...] | None = Field(
         None,
         min_length=1,

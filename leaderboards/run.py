@@ -92,7 +92,7 @@ def check(benchmark: Benchmark) -> list[Recipe]:
     for name, variant in benchmark.changed():
         kind = method_class(variant.track, variant.base)
         try:
-            kind.settings(benchmark.preset, variant.options)
+            kind.check_options(benchmark.preset, variant.options)
         except InputError as error:
             raise InputError(f"{where}: row {name}: {error.message}") from None
     if not (benchmark.tracks.mask or benchmark.tracks.content):

@@ -205,3 +205,31 @@ def test_the_synchronised_norm_is_batch_norm(monkeypatch: pytest.MonkeyPatch) ->
     torch.testing.assert_close(ours(x), plain(torch.cat([x, x]))[:4], atol=1e-5, rtol=0)
     torch.testing.assert_close(ours.running_mean, plain.running_mean)
     torch.testing.assert_close(ours.running_var, plain.running_var)
+
+
+@pytest.mark.parametrize(("mean", "spread"), [(0, 1), (30, 1), (1000, 1), (100, 0.1)])
+def test_the_synchronised_norm_keeps_its_digits_far_from_zero(
+    mean: float, spread: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Values and gradients beside batch norm's in double precision."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(4, 3, 32, 32, generator=generator) * spread + mean
+    pull = torch.randn(x.shape, generator=generator)
+    exact, ours = nn.BatchNorm2d(3).double(), SyncedBatchNorm(3)
+    both = torch.cat([x, x]).double().requires_grad_()
+    wanted = exact(both)
+    (wanted * torch.cat([pull, pull])).sum().backward()
+    assert both.grad is not None
+    monkeypatch.setattr(across, "world_size", lambda: 2)
+    monkeypatch.setattr(across, "sum_over_processes", lambda tensor: 2 * tensor)
+    alone = x.clone().requires_grad_()
+    made = ours(alone)
+    (made * pull).sum().backward()
+    assert alone.grad is not None
+    # As good as float32 lets the mean be known, which a plain batch norm's error is too.
+    close = 4e-7 * (1 + mean / spread) + 1e-6
+    torch.testing.assert_close(made.double(), wanted[:4], atol=close, rtol=1e-5)
+    torch.testing.assert_close(
+        alone.grad.double() * spread, both.grad[:4] * spread, atol=10 * close, rtol=1e-4
+    )
+    torch.testing.assert_close(ours.running_var.double(), exact.running_var, atol=0, rtol=1e-5)

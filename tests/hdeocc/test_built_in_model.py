@@ -16,8 +16,9 @@ from safetensors.torch import load_file
 from baselines.content_floors import MeanColour
 from hdeocc import model_folder
 from hdeocc.batch import Batch, collate
+from hdeocc.method import SIZES
 from hdeocc.model_folder import BUILT_IN, Pair, load_pair
-from hdeocc.pipeline import SIZES, Deoccluder
+from hdeocc.pipeline import Deoccluder
 from metrics.masks import invisible_iou
 from synth.live import Live
 from synth.plan import open_plan

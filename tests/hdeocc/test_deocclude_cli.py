@@ -14,6 +14,7 @@ from PIL import Image
 
 from hdeocc import cli, deocclude_result, detector, model_folder
 from hdeocc.crops import Square
+from hdeocc.provenance import library_versions
 from hdeocc.side_by_side import side_by_side
 from hdeocc.two_stage_content import TwoStageContent
 from hdeocc.two_stage_mask import TwoStageMask
@@ -86,6 +87,7 @@ def test_one_person(model: Path) -> None:
     hidden = amodal & ~modal
     assert hidden.any() and ((recovered != photo).any(axis=2) <= hidden).all()
     about = json.loads((out / "result.json").read_text())
+    assert library_versions("pillow").items() <= about["versions"].items()
     left, top, width, height = about["box"]
     assert person.shape == (height, width, 4)
     box = slice(top, top + height), slice(left, left + width)

@@ -49,6 +49,7 @@ def test_it_is_known_by_what_it_depends_on(tmp_path: Path) -> None:
     assert not is_fitted(tmp_path / "mask", digest(about | {"train": "0" * 64}))
     loaded = load_fitted(tmp_path / "mask")
     assert loaded.key == digest(about) and loaded.name == "tiny"
+    assert loaded.size == 32 and "size" not in about, "it follows from the data, whose digest is"
     assert loaded.seconds is not None and loaded.budget is not None
     assert checkpoint.load_state(tmp_path / "work") is None  # nothing unfinished is left behind
     assert not (tmp_path / "work" / "seconds.json").exists()
@@ -111,8 +112,8 @@ def test_what_was_trained_is_not_lost_when_it_could_not_be_saved(
     assert file_digests(tmp_path / "mask") == file_digests(other)
 
 
-def test_a_training_of_something_else_is_not_gone_on_with(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_training_of_something_else_is_not_gone_on_with_which_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     work = tmp_path / "work"
     work.mkdir()
@@ -120,6 +121,10 @@ def test_a_training_of_something_else_is_not_gone_on_with(
     checkpoint.save_state(work, 1, {"a": torch.zeros(1)}, [])
     fit(tmp_path / "mask", work)
     assert is_fitted(tmp_path / "mask", json.loads((work / "training.json").read_text())["key"])
+    said = f"{work}: the unfinished training there (step 1) was of other settings"
+    assert said in capsys.readouterr().err
+    fit(tmp_path / "mask", work)
+    assert not capsys.readouterr().err, "nothing is lost by it"
 
 
 def rewritten(folder: Path, **changes: Any) -> None:

@@ -5,12 +5,14 @@ import sys
 import types
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from hdeocc import model_folder
+from hdeocc.batch import Batch
 from hdeocc.folders import file_digests
 from hdeocc.learned import Learned
 from hdeocc.method import Preset
@@ -62,6 +64,33 @@ def test_a_model_from_disk_is_the_one_that_was_saved(
     apart = np.abs(loaded.recovered.astype(int) - saved.recovered.astype(int))
     assert apart.max() <= 1
     assert saved.invisible.any()
+
+
+def test_each_stage_looks_in_the_pixels_it_was_trained_at(
+    model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An earlier version did not keep them: then in those that the preset is made for."""
+    asked: dict[str, int] = {}
+    whole = TwoStageMask.predict_with_parsing
+
+    def seen(method: TwoStageMask, batch: Batch) -> Any:
+        asked["mask"] = batch.image.shape[-1]
+        return whole(method, batch)
+
+    def painted(method: TwoStageContent, batch: Batch) -> torch.Tensor:
+        asked["content"] = batch.image.shape[-1]
+        return batch.image
+
+    monkeypatch.setattr(TwoStageMask, "predict_with_parsing", seen)
+    monkeypatch.setattr(TwoStageContent, "predict", painted)
+    sample = make_sample(0, 96, np.random.default_rng(0))
+    Deoccluder.from_pretrained(model, "cpu")(sample.image, sample.modal)
+    assert asked == {"mask": 64, "content": 64}
+    for track, size in (("mask", 48), ("content", 80)):
+        path = model / track / "fitted.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"size": size}))
+    Deoccluder.from_pretrained(model, "cpu")(sample.image, sample.modal)
+    assert asked == {"mask": 48, "content": 80}
 
 
 def test_the_output_of_a_benchmark_is_a_model(model: Path, tmp_path: Path) -> None:

@@ -137,3 +137,41 @@ def test_the_parsing_covers_the_predicted_person() -> None:
     both = method.predict_with_parsing(batch)
     assert torch.equal(both[0], mask) and both[1] is not None and torch.equal(both[1], parsing)
     assert len(passes) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "words"),
+    [
+        (TwoStageMask, {"net.template_size": 0}, "template_size 0: at least 1"),
+        (TwoStageMask, {"net.templates": -1}, "templates -1: 0 or more"),
+        (TwoStageContent, {"loss.correlation_size": 0}, "correlation_size 0: at least 1"),
+    ],
+)
+def test_sizes_of_nothing_are_refused_before_anything_is_trained(
+    kind: type[TwoStageMask | TwoStageContent], options: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(InputError, match=words) as caught:
+        kind.variant("quick", options)
+    assert "\n" not in caught.value.message
+
+
+def test_a_name_in_a_table_and_beside_it_is_given_twice() -> None:
+    with pytest.raises(InputError, match=r"option net\.width is given twice; keep one"):
+        change(Settings(), {"net": {"width": 2}, "net.width": 3}, "x")
+
+
+def test_what_another_option_decides_cannot_be_set_but_is_still_read() -> None:
+    """It changed nothing and was recorded all the same."""
+    TwoStageContent.check_options("quick", {"net.background": 0.5})
+    for name in ("loss.background", "loss"):
+        options = {name: 0.9} if "." in name else {name: {"background": 0.9}}
+        with pytest.raises(InputError, match=r"loss\.background .*; set net\.background$"):
+            TwoStageContent.check_options("quick", options)
+    kept = TwoStageContent.variant("quick", {"loss.background": 0.9})
+    assert kept.options == {"loss.background": 0.9}
+
+
+@pytest.mark.parametrize("name", TwoStageContent.decided)
+def test_what_is_decided_is_a_setting_and_so_is_what_decides_it(name: str) -> None:
+    for one in (name, TwoStageContent.decided[name]):
+        change(TwoStageContent.presets["quick"], {one: 0.5}, "x")

@@ -1,6 +1,7 @@
 """Batches are a pure function of (seed, step), and augmentation keeps samples true."""
 
 import multiprocessing
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -55,6 +56,18 @@ def test_augmented_samples_keep_the_invariants(seed: int, index: int) -> None:
     assert np.array_equal(varied.initial > 0.5, varied.modal)
 
 
+def test_people_with_a_faulty_mask_are_not_recombined(samples: list[Sample]) -> None:
+    """As the docstring says: their mask belongs to what hides them."""
+    how = Augmentation(flip=0, scale=(1, 1), shift=0, recombine=1.0)
+    faulty = []
+    for sample in samples:
+        initial = sample.initial.copy()
+        initial[tuple(np.argwhere(sample.modal)[0])] = 0
+        faulty.append(replace(sample, initial=initial))
+    rng = np.random.default_rng(0)
+    assert all(augment(faulty, i, rng, how) is faulty[i] for i in range(len(faulty)))
+
+
 def test_recombination_changes_what_is_hidden(samples: list[Sample]) -> None:
     how = Augmentation(flip=0, scale=(1, 1), shift=0, recombine=1.0)
     made = [augment(samples, 0, np.random.default_rng(s), how) for s in range(8)]
@@ -92,6 +105,7 @@ def test_unknown_labels_and_pictures_are_flagged(samples: list[Sample]) -> None:
     batch = collate([*bare])
     assert not batch.has_parsing.any() and not batch.has_clean.any()
     assert batch.parsing.shape == (2, 32, 32) and not batch.parsing.any()
+    assert torch.equal(batch.clean, batch.image)
     assert isinstance(batch.to("cpu"), Batch)
 
 

@@ -1,5 +1,6 @@
 """The training loop: learns, alternates two optimisers, and survives being killed."""
 
+import errno
 import json
 import os
 import signal
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -15,10 +17,12 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+import synth.atomic
 from hdeocc import checkpoint, train
 from hdeocc.batch import collate
 from hdeocc.method import Budget, FitData
-from hdeocc.training_log import read_log
+from hdeocc.training_log import TrainingLog, read_log
+from hdeocc.training_state import State
 from synth.errors import InputError
 from synth.sample import Sample
 from tests.hdeocc.tiny import STEPS, Tiny, fit, one_cpu, people
@@ -193,6 +197,78 @@ def test_ctrl_c_finishes_the_step_and_keeps_it(tmp_path: Path) -> None:
     )
 
 
+def twice_ctrl_c() -> None:
+    """What a user does who does not want to wait."""
+    os.kill(os.getpid(), signal.SIGINT)
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def assert_as_unbroken(unbroken: tuple[Tiny, Path], workdir: Path) -> None:
+    assert_same_weights(unbroken[0], fit(workdir=workdir))
+    assert read_log(workdir) == read_log(unbroken[1])
+    names = [
+        [path.name for path in sorted(one.glob("pictures/*"))] for one in (workdir, unbroken[1])
+    ]
+    assert names[0] == names[1]
+
+
+@pytest.mark.parametrize("checkpoints", [0.0, 1000.0])
+@pytest.mark.parametrize("where", ["measure", "picture", "eval", "log", "png"])
+def test_a_second_ctrl_c_during_validation_leaves_an_earlier_state(
+    where: str,
+    checkpoints: float,
+    unbroken: tuple[Tiny, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Not the averaged weights in place of those in training, nor a step without validation."""
+    monkeypatch.setattr(train, "CHECKPOINT_SECONDS", checkpoints)
+    place, name = {
+        "eval": (nn.Sequential, "eval"),
+        "log": (TrainingLog, "validation"),
+    }.get(where, (train, where))
+    real = getattr(place, name)
+
+    def pressed(*args: Any) -> Any:
+        result = real(*args)
+        if len(list(tmp_path.glob("pictures/*"))) == 2 and not done:
+            done.append(True)
+            twice_ctrl_c()
+        return result
+
+    done: list[bool] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(place, name, pressed)
+        with pytest.raises(KeyboardInterrupt):
+            fit(workdir=tmp_path)
+    found = checkpoint.load_state(tmp_path)
+    if checkpoints:
+        assert found is None
+    else:
+        assert found is not None and found[0] == 5, "that of step 6, whose validation was to be"
+    assert_as_unbroken(unbroken, tmp_path)
+
+
+def test_a_second_ctrl_c_before_a_step_is_in_the_log_leaves_an_earlier_state(
+    unbroken: tuple[Tiny, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train, "CHECKPOINT_SECONDS", 0.0)
+    step = train.train_step
+
+    def pressed(state: State, *rest: Any) -> dict[str, float]:
+        terms = step(state, *rest)
+        if state.step == 4:
+            twice_ctrl_c()
+        return terms
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(train, "train_step", pressed)
+        fit(workdir=tmp_path)
+    found = checkpoint.load_state(tmp_path)
+    assert found is not None and found[0] == 3
+    assert_as_unbroken(unbroken, tmp_path)
+
+
 def test_the_log_holds_every_step_and_some_validation(unbroken: tuple[Tiny, Path]) -> None:
     lines = read_log(unbroken[1])
     curve = [line for line in lines if "loss" in line]
@@ -202,6 +278,18 @@ def test_the_log_holds_every_step_and_some_validation(unbroken: tuple[Tiny, Path
     measured = {line["step"]: line["val"] for line in lines if "val" in line}
     assert list(measured) == [1, 3, 6, 9, 12]
     assert set(measured[STEPS]) == {"iou", "invisible_iou", "l1"}
+
+
+@pytest.mark.parametrize(
+    "torn", [b'{"step": 3, "lo', b"\xff\xfe\x00{}\n", b'{"step": 3, "\x80": 1}\n']
+)
+def test_what_is_torn_ends_a_log(torn: bytes, tmp_path: Path) -> None:
+    whole = [{"step": step, "lr": 0.1, "loss": {"l1": 1.0}} for step in (1, 2)]
+    lines = [json.dumps(line).encode() + b"\n" for line in whole]
+    (tmp_path / "log.jsonl").write_bytes(b"".join(lines) + torn + lines[0])
+    assert read_log(tmp_path) == whole
+    TrainingLog(tmp_path, 2).close()
+    assert (tmp_path / "log.jsonl").read_bytes() == b"".join(lines)
 
 
 def test_the_last_validation_is_of_the_weights_that_are_kept(
@@ -248,6 +336,25 @@ def test_a_training_that_diverges_says_so(samples: list[Sample]) -> None:
     assert "lower learning rate" in caught.value.message and "\n" not in caught.value.message
 
 
+class Narrow(Tiny):
+    """One whose batch norm sees one number a channel and sample."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.nets.generator = nn.Sequential(
+            nn.Conv2d(4, 8, 1), nn.AdaptiveAvgPool2d(1), nn.BatchNorm2d(8), nn.Conv2d(8, 1, 1),
+            nn.Upsample(32),
+        )  # fmt: skip
+
+
+def test_a_batch_that_batch_norm_cannot_compare_is_one_line(samples: list[Sample]) -> None:
+    Narrow().fit(FitData(samples, samples[:2]), Budget(2, batch=2), one_cpu())
+    with pytest.raises(InputError, match="a batch of 1 at 32 pixels leaves batch norm one value a "
+                                         "channel.*give a larger batch") as caught:  # fmt: skip
+        Narrow().fit(FitData(samples, samples[:2]), Budget(1, batch=1), one_cpu())
+    assert "\n" not in caught.value.message
+
+
 def test_a_kill_while_a_state_is_written_leaves_the_one_before(tmp_path: Path) -> None:
     checkpoint.save_state(tmp_path, 3, {"a": torch.zeros(2)}, [])
     unfinished = tmp_path / ".step-00000005.tmp"
@@ -257,6 +364,45 @@ def test_a_kill_while_a_state_is_written_leaves_the_one_before(tmp_path: Path) -
     assert found is not None and found[0] == 3
     checkpoint.save_state(tmp_path, 6, {"a": torch.ones(2)}, [])
     assert [p.name for p in tmp_path.iterdir()] == ["step-00000006"]
+
+
+class Full:
+    """A file on a disk with little room."""
+
+    def __init__(self, file: Any) -> None:
+        self._file, self._room = file, 50_000
+
+    def write(self, content: bytes) -> int:
+        self._room -= len(content)
+        if self._room < 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return int(self._file.write(content))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+    def __enter__(self) -> "Full":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+
+@pytest.mark.parametrize("large", ["networks", "optimisers"])
+def test_a_full_disk_is_one_line_and_leaves_the_state_before(
+    large: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint.save_state(tmp_path, 3, {"a": torch.zeros(2)}, [])
+    monkeypatch.setattr(synth.atomic, "open", lambda *given: Full(open(*given)), raising=False)  # noqa: SIM115
+    tensors, states = {"a": torch.zeros(2)}, list[dict[str, torch.Tensor]]()
+    if large == "networks":
+        tensors["b"] = torch.zeros(200_000)
+    else:
+        states.append({"x": torch.zeros(200_000)})
+    with pytest.raises(InputError, match=f"{large}.*No space left on device.*make room") as caught:
+        checkpoint.save_state(tmp_path, 5, tensors, states)
+    assert "\n" not in caught.value.message
+    assert [path.name for path in tmp_path.iterdir()] == ["step-00000003"]
 
 
 def test_half_precision_weights_are_read_as_full_ones(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,16 +17,21 @@ from safetensors.torch import load_file
 
 import hdeocc.method
 import hdeocc.train
+from hdeocc import fitted
 from hdeocc.cli import main
 from hdeocc.fitted import load_fitted
+from hdeocc.method import SIZES
+from hdeocc.model_card import card
+from hdeocc.provenance import device_name, library_versions
 from hdeocc.training_log import read_log
+from hdeocc.training_plan import MADE_OF
 from hdeocc.validation import measure
 from synth.errors import InputError
 from synth.live import Live
 from synth.plan import open_plan
 from synth.recipe import load_recipe
 from synth.store import Dataset
-from tests.hdeocc.tiny import Tiny, TinyPainter, registry
+from tests.hdeocc.tiny import Tiny, TinyPainter, TinyPainterPreset, registry
 from tests.synth.tiny import RECIPE, write_tiny
 
 
@@ -94,7 +100,22 @@ def test_a_model_says_what_it_is(model: tuple[Path, str], photos: Path) -> None:
         assert f"{one['method']}: " in printed
     assert set(facts["mask"]["val"]) == {"iou", "invisible_iou", "l1"}
     assert set(facts["content"]["val"]) == {"l1_hole", "psnr_hole"}
-    assert facts["versions"]["torch"] == torch.__version__
+    versions = facts["versions"]
+    assert versions["torch"] == torch.__version__ and {"hdeocc", "safetensors"} <= versions.keys()
+    assert library_versions().items() <= versions.items(), "as a record of a benchmark says it"
+    assert facts["mask"]["pace"]["device"] == device_name("cpu")
+
+
+def test_the_size_of_the_samples_is_kept_and_one_that_is_not_the_presets_is_said(
+    model: tuple[Path, str], photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert [load_fitted(model[0] / track).size for track in ("mask", "content")] == [32, 32]
+    result = run(photos, tmp_path / "m", "--samples", "4", method="mask.tiny")
+    words = "mask: the samples are 32 pixels, but --preset quick is made for 64; trained all"
+    assert words in result.stderr and words not in result.stdout
+    monkeypatch.setitem(SIZES, "quick", 32)
+    result = run(photos, tmp_path / "n", "--samples", "4", method="mask.tiny")
+    assert result.exit_code == 0 and "made for" not in result.output
 
 
 def test_the_numbers_are_those_of_the_kept_weights_on_val(
@@ -112,12 +133,12 @@ def test_the_card_names_data_licences_numbers_limits_and_how_to_load(
     model: tuple[Path, str],
 ) -> None:
     out, _ = model
-    card = (out / "README.md").read_text()
+    text = (out / "README.md").read_text()
     facts = json.loads((out / "model.json").read_text())
     for words in ("## Licences", "## Intended use and limits", "hdeocc predict", "val samples"):
-        assert words in card
-    assert f"{facts['content']['val']['l1_hole']:.4f}" in card
-    assert facts["photos"]["people"][0]["licence"] in card
+        assert words in text
+    assert f"{facts['content']['val']['l1_hole']:.4f}" in text
+    assert facts["photos"]["people"][0]["licence"] in text
     assert facts["photos"]["samples_looked_at"] > 0
 
 
@@ -141,6 +162,98 @@ def test_other_settings_in_the_same_folder_are_named(model: tuple[Path, str], ph
     assert "half False and not True" in refused(photos, out, "--half")
 
 
+def stopped_after(step: int, patch: pytest.MonkeyPatch) -> None:
+    """Let a training be told to stop when so many steps are done."""
+    real = hdeocc.train.train_step
+
+    def stops(state: Any, *rest: Any) -> dict[str, float]:
+        terms = real(state, *rest)
+        if state.step == step:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return terms
+
+    patch.setattr(hdeocc.train, "train_step", stops)
+
+
+def forgets(out: Path) -> None:
+    """Make train.json what earlier versions wrote."""
+    settings = json.loads((out / "train.json").read_text())
+    for track in settings.keys() & {"mask", "content"}:
+        for name in MADE_OF:
+            settings[track].pop(name, None)
+    (out / "train.json").write_text(json.dumps(settings))
+
+
+def everything(folder: Path) -> dict[str, bytes]:
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+@pytest.mark.parametrize("stop", [2, None])
+@pytest.mark.parametrize("earlier", [False, True])
+def test_what_a_version_or_network_changes_deletes_nothing(
+    stop: int | None, earlier: bool, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same command, when weights were fetched in between: half-way, and after the end."""
+    out = tmp_path / "m"
+    monkeypatch.setattr(Tiny, "loss_networks", lambda _: ("vgg16",))
+    with monkeypatch.context() as patch:
+        if stop is not None:
+            stopped_after(stop, patch)
+        assert run(photos, out, method="mask.tiny").exit_code == (0 if stop is None else 130)
+    if earlier:
+        forgets(out)
+    before = everything(out)
+    with monkeypatch.context() as patch:
+        patch.setattr(fitted, "available", lambda _: (True, "here"))
+        patch.setattr(hdeocc.train, "train_step", None)
+        line = refused(photos, out, method="mask.tiny")
+    if earlier and stop is not None:
+        assert f"{out}/training/mask: holds an unfinished training (step 2) that was" in line
+    else:
+        assert "trained_without vgg16 and not nothing; give another --out" in line
+    assert everything(out) == before
+    assert run(photos, out, method="mask.tiny").exit_code == 0, "the very same goes on"
+    assert [one["step"] for one in read_log(out / "training" / "mask") if "loss" in one] == [
+        *range(1, 7)
+    ]
+
+
+def test_what_a_preset_meant_is_named(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "m"
+    assert run(photos, out, "--samples", "4").exit_code == 0
+    monkeypatch.setitem(TinyPainter.presets, "quick", TinyPainterPreset(channels=8))
+    line = refused(photos, out, "--samples", "4")
+    assert line.endswith("begun with content.settings.channels 4 and not 8; give another --out")
+    line = refused(photos, out, "--samples", "4", "--set", "content.channels=2")
+    assert line.endswith(
+        "begun with content.options.channels nothing and not 2; give another --out"
+    )
+
+
+def test_two_trainings_in_one_folder_do_not_meet(photos: Path, tmp_path: Path) -> None:
+    """They would tear each other's checkpoints."""
+    out = tmp_path / "m"
+    with program(arguments(photos, out, method="mask.tiny"), 0.3) as process:
+        for _ in range(600):
+            if any((out / "training" / "mask").glob("step-*")):
+                break
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.send_signal(signal.SIGSTOP)
+        try:
+            line = refused(photos, out, method="mask.tiny")
+        finally:
+            process.send_signal(signal.SIGCONT)
+        assert line.endswith(
+            "another process trains here already; wait for it or give another --out"
+        )
+        assert process.wait() == 0
+    assert run(photos, out, method="mask.tiny").exit_code == 0, "the lock went with its holder"
+
+
 def test_a_folder_of_something_else_is_left_alone(photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "m"
     out.mkdir()
@@ -160,7 +273,16 @@ def test_a_folder_of_something_else_is_left_alone(photos: Path, tmp_path: Path) 
         ("tiny", ["--set", "content.channels=many"], "give a whole number"),
         ("tiny", ["--set", "content.channels=-1"], "cannot be made with channels = -1 ("),
         ("tiny", ["--set", "content.channels=0"], "has layers of no size with channels = 0"),
+        (
+            "tiny",
+            ["--set", "content.channels=2", "--set", "content.channels=3"],
+            "--set content.channels=3: sets channels of content a second time; keep one",
+        ),
         ("tiny", ["--devices", "3"], "a batch of 4 cannot be shared by 3 processes"),
+        ("tiny", ["--seed", "4294967296"], "4294967296 is not in the range 0<=x<=4294967295"),
+        ("tiny", ["--seed", "20000000000000"], "is not in the range"),
+        ("tiny", ["--lr", "nan"], "'--lr': nan is not a finite number"),
+        ("tiny", ["--lr-content", "inf"], "'--lr-content': inf is not a finite number"),
         ("content.tiny", ["--upstream", "nowhere"], "nowhere: holds no fitted method"),
     ],
 )
@@ -185,6 +307,15 @@ def test_what_cannot_be_built_on_is_refused_before_it_is_trained(
     assert not (tmp_path / "m").exists()
 
 
+def test_an_option_that_changes_nothing_is_refused(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(TinyPainter, "decided", {"channels": "net.channels"})
+    line = refused(photos, tmp_path / "m", "--set", "content.channels=2")
+    assert line.endswith("option channels changes nothing by itself; set net.channels")
+    assert not (tmp_path / "m").exists()
+
+
 def test_an_accelerator_that_is_not_there_is_one_line(photos: Path, tmp_path: Path) -> None:
     if torch.cuda.is_available():
         pytest.skip("there is one")
@@ -193,14 +324,24 @@ def test_an_accelerator_that_is_not_there_is_one_line(photos: Path, tmp_path: Pa
     assert not (tmp_path / "m").exists()
 
 
+def test_a_card_says_that_people_with_faulty_masks_stay_as_they_were_built(
+    model: tuple[Path, str],
+) -> None:
+    facts = json.loads((model[0] / "model.json").read_text())
+    words = "The visible masks are faulty ones (jitter), so nobody was laid under the occluder of"
+    assert facts["data"]["recipe"]["initial"]["kind"] == "jitter" and words in card(facts)
+    facts["data"]["recipe"]["initial"]["kind"] = "modal"
+    assert words not in card(facts)
+
+
 def test_a_card_says_which_losses_were_left_out(
     model: tuple[Path, str], photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert "Trained without" not in (model[0] / "README.md").read_text()
     monkeypatch.setattr(Tiny, "loss_networks", lambda _: ("vgg16",))
     assert run(photos, tmp_path / "m", method="mask.tiny").exit_code == 0
-    card = (tmp_path / "m" / "README.md").read_text()
-    assert "Trained without the losses that look through vgg16: not installed." in card
+    text = (tmp_path / "m" / "README.md").read_text()
+    assert "Trained without the losses that look through vgg16: not installed." in text
 
 
 def test_data_that_is_nothing_is_refused(tmp_path: Path) -> None:
@@ -214,8 +355,8 @@ def test_data_that_is_nothing_is_refused(tmp_path: Path) -> None:
 def test_options_change_the_method_and_are_kept(photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "m"
     assert run(photos, out, "--set", "content.channels=2", "--samples-mask", "4").exit_code == 0
-    fitted = load_fitted(out / "content")
-    assert fitted.method.options == {"channels": 2} and fitted.method.parameters_used() == 131
+    made = load_fitted(out / "content")
+    assert made.method.options == {"channels": 2} and made.method.parameters_used() == 131
     mask = json.loads((out / "mask" / "fitted.json").read_text())
     assert mask["budget"]["samples"] == 4 and "options" not in mask
 
@@ -229,6 +370,45 @@ def test_a_method_may_build_on_a_fitted_one(
     assert not (out / "mask").exists()
     one, other = (json.loads((p / "content" / "fitted.json").read_text()) for p in (out, model[0]))
     assert one["key"] == other["key"] and one["weights_sha256"] == other["weights_sha256"]
+
+
+def test_a_method_may_build_on_a_row_of_a_benchmark_that_is_a_variant(
+    model: tuple[Path, str], photos: Path, tmp_path: Path
+) -> None:
+    row = tmp_path / "row"
+    shutil.copytree(model[0] / "mask", row)
+    about = json.loads((row / "fitted.json").read_text())
+    about |= {"method": "mask.mine", "base": "mask.tiny", "key": "k" * 64}
+    (row / "fitted.json").write_text(json.dumps(about))
+    out = tmp_path / "m"
+    assert run(photos, out, "--upstream", str(row), method="content.tiny").exit_code == 0
+    assert not (out / "mask").exists(), "another one was trained in its place"
+    made = json.loads((out / "content" / "fitted.json").read_text())
+    assert made["upstream"] == {"mask.tiny": "k" * 64}
+
+
+@pytest.mark.parametrize(
+    ("method", "given", "words"),
+    [
+        ("content.tiny", ["mask", "mask"], "is a second mask.tiny; give one of them"),
+        ("content.tiny", ["mask", "content"], "nothing is left to train; leave it out"),
+        ("mask.tiny", ["content"], "holds content.tiny, but what is left of mask.tiny to train bui"
+                                   "lds on none; leave it out"),
+        ("mask.tiny", ["mask"], "mask.tiny: --upstream holds it already, so nothing is left"),
+        ("tiny", ["mask", "content"], "tiny: --upstream holds it already, so nothing is left"),
+    ],
+)  # fmt: skip
+def test_a_given_method_that_nothing_builds_on_is_refused(
+    method: str,
+    given: list[str],
+    words: str,
+    model: tuple[Path, str],
+    photos: Path,
+    tmp_path: Path,
+) -> None:
+    more = [text for track in given for text in ("--upstream", str(model[0] / track))]
+    assert words in refused(photos, tmp_path / "m", *more, method=method)
+    assert not (tmp_path / "m").exists()
 
 
 def test_half_precision_is_half_as_large_and_loads(

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from hdeocc.method import entries
+from hdeocc.two_stage_mask import TwoStageMask
 from leaderboards.benchmark import bundled, load_benchmark, parse_benchmark
 from leaderboards.run import check
 from leaderboards.speed import bundled_speed
@@ -86,7 +87,9 @@ def test_loads_from_a_path(tmp_path: Path) -> None:
         ('title = "Fake people"', "", "title is missing"),
         ("samples = 8", "samples = 0", "budget.mask.samples"),
         ("samples = 8", "samples = ", "not valid TOML"),
+        ("samples = 8", "samples = 8\nlr = inf", "budget.mask.lr"),
         ('title = "Fake people"', 'title = "Fake people"\nseeds = [-1]', "seeds.0"),
+        ('title = "Fake people"', 'title = "Fake people"\nseeds = [4294967296]', "seeds.0"),
         ('[["learned", "paint"]]', '[["hull", "paint"]]', "'hull', not listed in tracks.mask"),
         ('["identity", "learned"]', '["identity", "identity"]', "stands twice"),
         ('preset = "quick"', 'preset = "quick"\nprotocols = ["lenient"]', "protocols.0"),
@@ -214,6 +217,17 @@ def test_unknown_options_are_refused_before_any_work() -> None:
     variant = VARIANT.replace('"learned"', '"two-stage"').replace("strength", "templats")
     benchmark = parse_benchmark(toml(["two-stage", "soft"], [], []) + variant, "fake")
     with pytest.raises(InputError, match="row soft: .*no option 'templats'; did you mean temp"):
+        check(benchmark)
+
+
+def test_options_that_change_nothing_are_refused_before_any_work(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(TwoStageMask, "decided", {"net.templates": "net.width"})
+    variant = VARIANT.replace('"learned"', '"two-stage"').replace("strength", "templates")
+    variant = variant.replace("= 0.5", "= 9")
+    benchmark = parse_benchmark(toml(["two-stage", "soft"], [], []) + variant, "fake")
+    with pytest.raises(InputError, match=r"row soft: .*templates .*; set net\.width$"):
         check(benchmark)
 
 
