@@ -6,6 +6,7 @@ another type are refused, so that a typing error never silently runs another exp
 """
 
 import dataclasses
+import math
 import types
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -90,6 +91,8 @@ def _checked(path: str, value: Any, wanted: Any, where: str) -> Any:
         raise InputError(f"{where}: option {path} = {value!r}: give a list of {_word(inner)}")
     if wanted is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InputError(f"{where}: option {path} = {value!r}: give a number that has an end")
     if isinstance(value, bool) is (wanted is bool) and isinstance(value, wanted):
         return value
     raise InputError(f"{where}: option {path} = {value!r}: give {_word(wanted)}")

@@ -73,6 +73,8 @@ def test_whole_numbers_are_numbers_and_lists_are_tuples() -> None:
         ({"kind": "medium"}, "net.kind = 'medium': one of soft, hard"),
         ({"places": "one"}, "net.places = 'one': give a list of words"),
         ({"blank": "much"}, "blank = 'much': give a number"),
+        ({"blank": float("nan")}, "blank = nan: give a number that has an end"),
+        ({"blank": float("-inf")}, "blank = -inf: give a number that has an end"),
         ({"width": 0}, "width 0: 1 or more"),
     ],
 )
