@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.speed.report import Report
+from tests.speed.report import Report, costs_markdown
 
 _REPORT = pytest.StashKey[Report]()
 
@@ -50,4 +50,6 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         path.parent.mkdir(parents=True, exist_ok=True)
         machine = {"cores": os.cpu_count(), "machine": platform.machine()}
         path.write_text(json.dumps(machine | report.as_dict(), indent=1) + "\n")
+        if report.costs:
+            path.with_name("costs.md").write_text(costs_markdown(report.costs), encoding="utf-8")
         terminalreporter.write_line(f"written to {path}")

@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from leaderboards import formats
+
 
 @dataclass(frozen=True)
 class Row:
@@ -72,6 +74,25 @@ class CostRow:
         )
 
 
+def costs_markdown(costs: list[CostRow]) -> str:
+    """The costs as the table of docs/methods.md."""
+    lines = [
+        "| row | params | MACs | ms | GB to train |",
+        "|---|-:|-:|-:|-:|",
+    ]
+    for row in costs:
+        memory = "–" if row.megabytes is None else f"{row.megabytes / 1e3:.1f}"
+        cells = (
+            row.key,
+            formats.count(row.parameters),
+            formats.count(row.macs),
+            formats.milliseconds(float(np.median(row.milliseconds))),
+            memory,
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
 _TIMES = f"{'p10':>9}{'median':>9}{'p90':>9}"
 COST_HEAD = f"{'ms a prediction':34}{'M par.':>8}{'M MACs':>8}{_TIMES}{'peak MB':>11}"
 
@@ -126,6 +147,7 @@ class Report:
     training: list[Training] = field(default_factory=list)
     costs: list[CostRow] = field(default_factory=list)
     device: str = ""  # of the networks
+    costs_on: str = ""  # the device of the costs
     notes: list[str] = field(default_factory=list)  # what could not be measured
 
     def add(self, what: str, seconds_a_sample: list[float]) -> None:
@@ -159,7 +181,8 @@ class Report:
             lines += ["", f"256 px on {self.device}; ratio: over the baseline of the same kind"]
             lines += [NETWORK_HEAD, *(str(row) for row in self.networks), *self.notes]
         if self.costs:
-            lines += ["", "every row at small, 128 px, batch 1; peak: training at batch 8"]
+            what = "every row at small, 128 px, batch 1; peak: training at batch 8"
+            lines += ["", f"{what}; on {self.costs_on}"]
             lines += [COST_HEAD, *(str(row) for row in self.costs)]
         if self.training:
             lines += [
@@ -183,5 +206,6 @@ class Report:
             "notes": self.notes,
             "training": [asdict(row) for row in self.training],
             "costs": [asdict(row) for row in self.costs],
+            "costs_on": self.costs_on,
             "ratios": ratios,
         }

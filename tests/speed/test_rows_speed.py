@@ -17,6 +17,7 @@ from lightning_fabric import Fabric
 from hdeocc.batch import Batch, collate
 from hdeocc.learned import Learned
 from hdeocc.method import Budget, FitData, Method, entries, method_class
+from hdeocc.provenance import device_name
 from leaderboards.cost import count_macs
 from leaderboards.predict import TIMED, WARM_UP
 from synth.errors import InputError
@@ -80,6 +81,7 @@ def test_row(key: str, report: Report) -> None:
     took = _milliseconds(method, batches)
     macs = count_macs(method, batches[0])
     memory = _training_megabytes(key, report) if isinstance(method, Learned) else None
+    report.costs_on = device_name("cuda" if CUDA else "cpu")
     report.costs.append(CostRow(key, method.parameters_used(), macs, took, memory))
 
 
