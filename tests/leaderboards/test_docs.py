@@ -5,10 +5,12 @@ from pathlib import Path
 
 import click
 import pytest
+import torch
 
 from hdeocc.cli import main
+from hdeocc.learned import Learned
 from hdeocc.method import entries, method_class
-from leaderboards import gallery, page_pictures, stats
+from leaderboards import formats, gallery, page_pictures, stats
 from leaderboards.benchmark import BENCHMARKS, load_benchmark
 from leaderboards.diff import records_at
 from leaderboards.machine import VOLATILE
@@ -92,3 +94,14 @@ def test_the_page_of_methods_lists_every_row_as_the_code_has_it() -> None:
         kind = method_class(*key.split(".", 1))
         found[key] = f"{kind.title} | {', '.join(sorted(kind.consumes))}"
     assert listed == found
+
+
+def test_the_page_of_methods_says_what_every_row_costs() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "methods.md").read_text(encoding="utf-8")
+    listed = dict(re.findall(r"^\| ([a-z0-9]+\.[a-z0-9-]+) \| (.+?) \|", text, re.MULTILINE))
+    assert set(listed) == set(entries())
+    for key, told in listed.items():
+        kind = method_class(*key.split(".", 1))
+        if issubclass(kind, Learned):
+            with torch.device("meta"):
+                assert formats.count(kind("small").parameters_used()) == told, key
