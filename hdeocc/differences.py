@@ -4,6 +4,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from hdeocc.options import flat
+
 SHOWN = 3
 
 
@@ -12,7 +14,7 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str | None
 
     Both are compared as JSON keeps them, by the paths of their values.
     """
-    old, new = _flat(json.loads(json.dumps(before))), _flat(json.loads(json.dumps(now)))
+    old, new = (dict(flat(json.loads(json.dumps(one)))) for one in (before, now))
     named = {key for key in {**new, **old} if old.get(key) != new.get(key)}
     # An option says by itself that the settings, which hold its value too, are others.
     named -= {key.replace("options.", "settings.", 1) for key in named if "options." in key}
@@ -27,13 +29,3 @@ def _said(value: Any) -> str:
     if isinstance(value, list):
         value = " ".join(map(str, value)) or None
     return "nothing" if value is None else str(value)[:40]
-
-
-def _flat(value: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, inner in value.items():
-        if isinstance(inner, dict):
-            flat |= _flat(inner, f"{prefix}{name}.")
-        else:
-            flat[f"{prefix}{name}"] = inner
-    return flat

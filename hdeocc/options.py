@@ -29,7 +29,7 @@ def change(settings: Settings, options: Mapping[str, Any], where: str) -> tuple[
     """
     types_by_path = _leaves(type(settings), "")
     values: Options = {}
-    for name, value in _flat(options, ""):
+    for name, value in flat(options):
         path = _path(name, list(types_by_path), where)
         if path in values:
             raise InputError(f"{where}: option {path} is given twice; keep one")
@@ -55,11 +55,11 @@ def _leaves(kind: type, prefix: str) -> dict[str, Any]:
     return found
 
 
-def _flat(options: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+def flat(options: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Names and values, a name again where it stands in a table and beside it."""
     for name, value in options.items():
         if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{name}.")
+            yield from flat(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", value
 

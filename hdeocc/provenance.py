@@ -3,10 +3,11 @@
 import platform
 import subprocess
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import torch
+
+from synth.versions import versions_of
 
 LIBRARIES = ("torch", "torchvision", "numpy", "opencv-python-headless", "scikit-image", "lpips")
 
@@ -14,7 +15,7 @@ LIBRARIES = ("torch", "torchvision", "numpy", "opencv-python-headless", "scikit-
 def code_version() -> str:
     """Package version, and the git commit where the code runs from a clone ("+" if changed)."""
     commit = _git("rev-parse", "--short=12", "HEAD")
-    release = _version("hdeocc") or "unknown"
+    release = versions_of(["hdeocc"]).get("hdeocc", "unknown")
     if not commit:
         return release
     return f"{release} ({commit}{'+' if _git('status', '--porcelain', '-uno') else ''})"
@@ -33,17 +34,9 @@ def _git(*arguments: str) -> str:
     return done.stdout.strip()
 
 
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
-
-
 def library_versions(*more: str) -> dict[str, str]:
     """Versions of Python, of the libraries that decide numbers, and of more if they are there."""
-    found = {name: _version(name) for name in (*LIBRARIES, *more)}
-    return {"python": platform.python_version()} | {k: v for k, v in found.items() if v}
+    return versions_of((*LIBRARIES, *more))
 
 
 def device_name(device: torch.device | str) -> str:

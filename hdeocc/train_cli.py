@@ -83,7 +83,7 @@ def train(method: str, data: str, out: Path, **given: Any) -> None:
       torchrun --nproc-per-node 8 -m hdeocc train two-stage --data data/mine --out model
     """
     from hdeocc.across import check_share
-    from hdeocc.fitted import make_fabric
+    from hdeocc.fabric import make_fabric
     from hdeocc.training_data import open_source
     from hdeocc.training_run import Run
 

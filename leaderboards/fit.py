@@ -8,6 +8,7 @@ from typing import Literal
 import torch
 
 from hdeocc.checkpoint import clear_states
+from hdeocc.fabric import make_fabric
 from hdeocc.fitted import (
     About,
     Fitted,
@@ -15,7 +16,6 @@ from hdeocc.fitted import (
     fit_into,
     go_on_from,
     is_fitted,
-    make_fabric,
     note_divergence,
     noted_divergence,
     restored,

@@ -20,7 +20,8 @@ from tqdm import tqdm
 
 from hdeocc import provenance
 from hdeocc.batch import Batch, collate
-from hdeocc.fitted import Fitted, device_of
+from hdeocc.fabric import device_of
+from hdeocc.fitted import Fitted
 from hdeocc.folders import digest, read_json
 from hdeocc.method import Method
 from leaderboards.cost import count_macs

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 import torch
 
-from hdeocc.fitted import make_fabric
+from hdeocc.fabric import make_fabric
 from hdeocc.method import Track, check_names, method_class, of_key
 from leaderboards.benchmark import Benchmark
 from leaderboards.fit import Rerun, unfitted_row

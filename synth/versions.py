@@ -2,7 +2,7 @@
 
 import importlib.metadata
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 _PACKAGES = ("hdeocc", "numpy", "opencv-python-headless", "pycocotools", "scipy", "pillow")
 _BETWEEN, _UNKNOWN = ", ", "unknown"
@@ -10,8 +10,13 @@ _BETWEEN, _UNKNOWN = ", ", "unknown"
 
 def library_versions() -> dict[str, str]:
     """The versions, here, of Python, of this package and of what it makes samples with."""
+    return versions_of(_PACKAGES)
+
+
+def versions_of(packages: Iterable[str]) -> dict[str, str]:
+    """The versions, here, of Python and of those packages that are installed."""
     versions = {"python": platform.python_version()}
-    for name in _PACKAGES:
+    for name in packages:
         try:
             versions[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:

@@ -13,7 +13,7 @@ from torch import Tensor, distributed, nn
 from hdeocc import across, train
 from hdeocc.across import Share, SyncedBatchNorm, synchronised
 from hdeocc.augment import NO_AUGMENTATION, Augmentation
-from hdeocc.fitted import make_fabric
+from hdeocc.fabric import make_fabric
 from hdeocc.method import Budget, FitData, Method
 from hdeocc.stream import batch_indices, training_batch
 from hdeocc.training_log import read_log

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from hdeocc import precision
 from hdeocc.cli import main
-from hdeocc.fitted import make_fabric
+from hdeocc.fabric import make_fabric
 from hdeocc.method import Budget
 from hdeocc.precision import bf16_slowdown, check_precision, too_slow
 from synth.errors import InputError

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import hdeocc.train
-from hdeocc.fitted import make_fabric
+from hdeocc.fabric import make_fabric
 from hdeocc.folders import read_json
 from hdeocc.method import Budget, FitData, method_class
 from leaderboards.benchmark import Benchmark, parse_benchmark
