@@ -65,21 +65,64 @@ def print_command(
       hdeocc leaderboard print out/here out/there --no-times
       hdeocc leaderboard print out/here --track mask --consumes initial
     """
-    from leaderboards.diff import records_at
-    from leaderboards.markdown import about, plain_table
-    from leaderboards.tables import TRACK_TITLES, filtered, make_tables
+    click.echo(_printed(folders, track, intervals, no_times, consumes))
+
+
+def _printed(
+    folders: tuple[Path, ...],
+    track: str | None,
+    intervals: bool,
+    no_times: bool,
+    consumes: str | None,
+) -> str:
+    from leaderboards.printed import printed
+
+    read = None if consumes is None else _inputs(consumes)
+    return printed(folders, track, read, intervals, times=not no_times)
+
+
+@leaderboard.command("refresh", context_settings=WIDE)
+@click.argument("pages", metavar="PAGE...", nargs=-1, required=True, type=folder)
+@click.option("--check", is_flag=True, help="Write nothing; exit code 1 where a table is stale.")
+def refresh_command(pages: tuple[Path, ...], check: bool) -> None:
+    """Print the tables in Markdown pages again, where they stand.
+
+    Between two comments a PAGE holds what `print` prints of kept results. What stands there is
+    replaced by what follows from the records today; the rest of the page stays as it is.
+
+    \b
+      <!-- hdeocc leaderboard print leaderboards/results/photos-64 --track mask -->
+      <!-- end -->
+
+    \b
+    Examples:
+      hdeocc leaderboard refresh README.md docs/results.md
+      hdeocc leaderboard refresh README.md --check
+    """
+    from leaderboards.printed import read_page, refreshed
+    from synth.atomic import write_together
+
+    before = {page: read_page(page) for page in pages}
+    after = {page: refreshed(text, str(page), _tell) for page, text in before.items()}
+    stale = {page: text for page, text in after.items() if text != before[page]}
+    if not check:
+        write_together({page: text.encode() for page, text in stale.items()})
+    for page in pages:
+        said = ("is stale" if check else "refreshed") if page in stale else "is up to date"
+        click.echo(f"{page}: {said}")
+    if check and stale:
+        raise click.exceptions.Exit(1)
+
+
+def _tell(words: list[str]) -> str:
+    """What `print` prints when it is given these words."""
     from synth.errors import InputError
 
-    records = [record for one in folders for record in records_at(one)]
-    read = None if consumes is None else _inputs(consumes)
-    tables = filtered(make_tables(records), track=track)
-    if not tables:
-        raise InputError(f"{folders[0]}: has no results of the {track} track; choose another")
-    if not (tables := filtered(tables, consumes=read)):
-        raise InputError(f"--consumes {consumes}: every row reads something else too; give more")
-    for table in tables:
-        click.echo(f"#### {TRACK_TITLES[table.track]}\n\n{about(table, intervals)}\n")
-        click.echo(plain_table(table, intervals, times=not no_times) + "\n")
+    try:
+        with print_command.make_context("print", words) as context:
+            return _printed(**context.params)
+    except click.UsageError as error:
+        raise InputError(error.format_message()) from None
 
 
 @leaderboard.command("keep", context_settings=WIDE)
