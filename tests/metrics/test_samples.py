@@ -113,6 +113,20 @@ def test_full_fills_what_it_believes_hidden_and_is_scored_in_the_true_hole(truth
     assert spilled["l1_hole"] == 0 and spilled["l1"] > 0
 
 
+def test_full_fills_what_it_believes_hidden_by_the_initial_mask_not_by_the_true_one(truth):
+    # A method knows the initial mask alone: who scored by the true one would let the truth leak in.
+    initial = np.roll(truth.modal, 2, 1)
+    assert (initial & ~truth.modal).any() and (truth.modal & ~initial).any()
+    filled = truth.amodal & ~initial
+    for rules in (STRICT, OFFICIAL):
+        prediction = Prediction(mask=truth.amodal, photo=FILLING)
+        pair = samples.make_pair("full", replace(truth, initial=initial), prediction, rules)
+        inside = pair.recovered[truth.amodal]
+        expected = np.where(filled[..., None], FILLING, truth.image)[truth.amodal]
+        np.testing.assert_array_equal(inside, expected)
+        np.testing.assert_array_equal(pair.hole, truth.hole)
+
+
 def test_official_rules_show_true_pixels_outside_the_person(truth):
     pair = samples.make_pair("content", truth, Prediction(photo=FILLING), OFFICIAL)
     for photo in (pair.recovered, pair.reference):
