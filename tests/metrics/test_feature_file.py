@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from metrics import feature_file
 from metrics.errors import MetricsError
 from metrics.feature_file import FeatureFile
 
@@ -42,6 +43,19 @@ def test_two_files_merge_into_one():
     second.append(NAMES[4:], _features()[4:])
     first.merge(second)
     np.testing.assert_array_equal(first.of(NAMES)[:], _filled().of(NAMES)[:])
+
+
+@pytest.mark.parametrize("block", [1, 2, 4, 9])
+def test_more_rows_than_are_copied_at_a_time_are_merged_and_saved(block, tmp_path, monkeypatch):
+    monkeypatch.setattr(feature_file, "_BLOCK", block)
+    first, path = FeatureFile(6), tmp_path / "truth.safetensors"
+    first.append(["first"], np.ones((1, 6)))
+    first.merge(_filled())
+    assert first.sample_ids == ["first", *NAMES]
+    np.testing.assert_array_equal(first.of(NAMES)[:], _features())
+    first.save(path)
+    np.testing.assert_array_equal(load_file(path)["features"][1:], _features())
+    np.testing.assert_array_equal(FeatureFile.load(path).of(NAMES)[:], _features())
 
 
 def test_it_survives_the_disk_and_another_process(tmp_path):
