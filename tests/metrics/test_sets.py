@@ -49,6 +49,22 @@ def test_totals_are_those_of_the_modules_with_intervals_over_people(scored, feat
     assert found["pooled_iou"] == Total(sum(range(COUNT)) / sum(range(1, 2 * COUNT, 2)), COUNT)
 
 
+@pytest.mark.parametrize("block", [1, 5, 23])
+def test_blocks_in_which_features_are_read_change_nothing(scored, block, monkeypatch):
+    # Fewer dimensions than photos, so that FID goes by covariances as with thousands of photos.
+    both = np.random.default_rng(0).normal(size=(2, COUNT, 6)).astype(np.float32)
+    features = sets.Features(_file(both[0] + 1), _file(both[1]))
+    assert isinstance(fid._route(features.recovered.of(IDS), both[1]), fid._Many)
+    whole = sets.totals(scored, features, IDS)
+    monkeypatch.setattr(fid, "_BLOCK", block)
+    monkeypatch.setattr(kid, "BLOCK", block)
+    found = sets.totals(scored, features, IDS)
+    for name in ("fid", "kid"):
+        for side in ("value", "low", "high"):
+            expected = getattr(whole[name], side)
+            assert getattr(found[name], side) == pytest.approx(expected, rel=1e-9, abs=1e-9)
+
+
 def test_parsing_is_pooled_over_the_samples_that_have_one(scored):
     for key in IDS[:6]:
         del scored.parsings[key]
