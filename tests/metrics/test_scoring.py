@@ -9,8 +9,8 @@ import pytest
 from metrics import protocol, samples
 from metrics.feature_file import FeatureFile
 from metrics.scoring import Networks, SetScore, SetScorer, load_networks, no_networks
-from metrics.truth import STRICT, Prediction, Rules
-from tests.metrics.cases import real_cases
+from metrics.truth import STRICT, Prediction, Rules, Truth
+from tests.metrics.cases import real_cases, real_truth
 
 COUNT = 7
 VGG = {"lpips_vgg", "lpips_vgg_hole"}
@@ -113,6 +113,57 @@ def test_kept_features_of_the_truth_give_the_same_score(once, cases, networks, t
     foreign = SetScorer("full", networks, truth=FeatureFile())
     with pytest.raises(ValueError, match="s00.*of other samples"):
         foreign.add(*cases["s00"])
+
+
+class _Colours:
+    """Stands for Inception: a photo's features are its mean colours, in each of the 2048."""
+
+    def features(self, photos: np.ndarray) -> np.ndarray:
+        return np.resize(photos.mean((1, 2)).T, (2048, len(photos))).T
+
+
+def _small_cases(sizes) -> dict[str, tuple[Truth, Prediction]]:
+    """Random photos of the given sizes, each with another as what was predicted."""
+    rng, cases = np.random.default_rng(4), {}
+    for number, size in enumerate(sizes):
+        clean, photo = rng.integers(0, 256, (2, *size, 3)).astype(np.uint8)
+        truth = real_truth(1 + number, clean)
+        cases[truth.sample_id] = (truth, Prediction(truth.amodal, photo, truth.parsing))
+    return cases
+
+
+def test_photos_of_several_sizes_are_scored_as_each_alone():
+    cases = _small_cases([(130, 80), (130, 80), (128, 96), (130, 80)])
+    networks = Networks(inception=_Colours())
+    together = _scorer(cases, networks, cases, batch_size=16).finish()
+    alone = _scorer(cases, networks, cases, batch_size=1).finish()
+    _assert_same(together, alone)
+    for name, case in cases.items():
+        one = _scorer({name: case}, networks, [name]).finish()
+        assert one.per_sample[name] == pytest.approx(together.per_sample[name], nan_ok=True)
+
+
+def test_parts_that_were_given_the_features_of_the_truth_merge():
+    cases = _small_cases([(128, 80)] * 4)
+    networks, names = Networks(inception=_Colours()), sorted(cases)
+    whole = _scorer(cases, networks, names).finish()
+    first, second = (
+        _scorer(cases, networks, some, truth=whole.truth) for some in (names[:1], names[1:])
+    )
+    first.merge(second)
+    _assert_same(first.finish(), whole)
+    with pytest.raises(ValueError, match="cannot be merged"):
+        first.merge(SetScorer("full", networks))
+
+
+def test_more_samples_may_be_added_when_it_was_finished_once():
+    cases = _small_cases([(128, 80)] * 5)
+    networks, names = Networks(inception=_Colours()), sorted(cases)
+    scorer = _scorer(cases, networks, names[:3])
+    assert scorer.finish().totals["fid"].n == 3
+    for name in names[3:]:
+        scorer.add(*cases[name])
+    _assert_same(scorer.finish(), _scorer(cases, networks, names).finish())
 
 
 def test_the_truth_itself_is_a_perfect_prediction(cases, networks):
