@@ -160,6 +160,21 @@ def test_no_common_sample_has_no_difference() -> None:
     assert stats.difference(_draws(people), people, of_one_seed(first), of_one_seed(second)) is None
 
 
+def test_a_difference_is_of_the_samples_that_both_count() -> None:
+    # Interval and p as well: what one of the two lacks would else look like a difference.
+    people = [f"p{i}" for i in range(40)]
+    shared = np.random.default_rng(6).normal(0, 1, 40)
+    first, second = shared + 0.05, shared.copy()
+    first[20:30] += 100
+    second[20:30] = first[30:] = np.nan
+    for one, other, sign in ((first, second, 1), (second, first, -1)):
+        found = stats.difference(_draws(people), people, of_one_seed(one), of_one_seed(other))
+        assert found is not None and found.n == 20
+        ends = [found.interval.low, found.mean, found.interval.high]
+        assert ends == pytest.approx([sign * 0.05] * 3)
+        assert found.p == pytest.approx(2 / 4001)
+
+
 def test_one_person_among_many_says_nothing_of_chance() -> None:
     # Others are drawn too, but only the samples of one are counted: no width, so no interval.
     people = ["a", "a", "b"]
