@@ -4,6 +4,7 @@ import multiprocessing
 from dataclasses import replace
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -76,6 +77,57 @@ def test_recombination_changes_what_is_hidden(samples: list[Sample]) -> None:
     for sample in made:
         assert violations(sample) == []
         assert sample.invisible.any()
+
+
+OCCLUDER = 250
+
+
+def coded(sample: Sample) -> Sample:
+    """The sample with pictures that say what each pixel is: its label, or that it is occluder."""
+    assert sample.parsing is not None
+    clean = np.repeat(12 * sample.parsing[..., None], 3, axis=2)
+    image = np.where(sample.occluder[..., None], np.uint8(OCCLUDER), clean)
+    return replace(sample, image=image, clean=clean)
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        Augmentation(flip=0, scale=(0.8, 1.2), shift=0, recombine=0),
+        Augmentation(flip=0, scale=(1, 1), shift=0.2, recombine=0),
+        Augmentation(flip=0, scale=(1, 1), shift=0, recombine=1),
+    ],
+    ids=["zoomed", "shifted", "recombined"],
+)
+def test_labels_and_masks_go_where_the_picture_goes(
+    samples: list[Sample], how: Augmentation
+) -> None:
+    people, occluded = [coded(sample) for sample in samples], 0
+    for seed in range(12):
+        made = augment(people, seed % 6, np.random.default_rng(seed), how)
+        assert made.parsing is not None and made.clean is not None
+        labels = 12 * made.parsing
+        shown = np.where(made.occluder, np.uint8(OCCLUDER), labels)
+        for picture, wanted in ((made.clean, labels), (made.image, shown)):
+            # Between two things zooming blends colours, but not labels.
+            square = np.ones((5, 5), np.uint8)
+            inside = cv2.erode(wanted, square) == cv2.dilate(wanted, square)
+            assert (inside & (wanted > 0)).sum() > 50
+            assert np.array_equal(picture[..., 0][inside], wanted[inside])
+        occluded += int((shown == OCCLUDER).sum())
+        assert np.array_equal(made.amodal, made.parsing > 0)
+        assert np.array_equal(made.modal, made.amodal & ~made.occluder)
+    assert occluded > 12 * 20
+
+
+def test_a_recombined_person_is_hidden_within_the_range(samples: list[Sample]) -> None:
+    how = Augmentation(flip=0, scale=(1, 1), shift=0, recombine=1.0, hidden=(0.2, 0.3))
+    shares = []
+    for seed in range(60):
+        made = augment(samples, seed % 6, np.random.default_rng(seed), how)
+        if made is not samples[seed % 6]:
+            shares.append(made.hidden_share)
+    assert len(shares) > 10 and min(shares) >= 0.2 and max(shares) <= 0.3
 
 
 def test_mirroring_swaps_left_and_right(samples: list[Sample]) -> None:
