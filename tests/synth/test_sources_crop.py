@@ -1,5 +1,6 @@
 """The square crop of a person and the outline measures of wholeness."""
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -102,6 +103,21 @@ def test_person_lies_where_its_pixels_lie() -> None:
     left, top, side = crop.meta["crop"]
     assert mask_edges(crop.amodal)[0] == pytest.approx((20 - left) * 96 / side, abs=1)
     assert mask_edges(crop.amodal)[1] == pytest.approx((10 - top) * 96 / side, abs=1)
+
+
+@pytest.mark.parametrize("size", [32, 64, 96])
+def test_labels_lie_where_their_pixels_lie(size: int) -> None:
+    labels = np.zeros((240, 160), np.uint8)
+    labels[20:60, 60:100], labels[60:140, 40:120] = 2, 5
+    labels[140:220, 40:80], labels[140:220, 80:120] = 16, 17
+    photo = np.repeat(12 * labels[..., None], 3, axis=2)
+    for seed in range(6):
+        crop = crop_person(photo, labels > 0, labels, size, np.random.default_rng(seed))
+        assert crop.parsing is not None
+        wanted, square = 12 * crop.parsing, np.ones((3, 3), np.uint8)
+        inside = cv2.erode(wanted, square) == cv2.dilate(wanted, square)
+        assert set(np.unique(crop.parsing[inside])) == {0, 2, 5, 16, 17}
+        np.testing.assert_array_equal(crop.image[..., 0][inside], wanted[inside])
 
 
 def test_a_huge_square_is_shrunk_before_it_is_padded() -> None:
