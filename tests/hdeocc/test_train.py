@@ -292,6 +292,73 @@ def test_what_is_torn_ends_a_log(torn: bytes, tmp_path: Path) -> None:
     assert (tmp_path / "log.jsonl").read_bytes() == b"".join(lines)
 
 
+def test_the_weights_that_are_kept_are_averaged_over_the_steps(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By the formula, from what the weights were after every step."""
+    step, seen = train.train_step, []
+
+    def weights(state: State) -> dict[str, torch.Tensor]:
+        return {name: w.clone() for name, w in state.nets.generator.state_dict().items()}
+
+    def watched(state: State, *rest: Any) -> dict[str, float]:
+        if not seen:
+            seen.append(weights(state))
+        terms = step(state, *rest)
+        seen.append(weights(state))
+        return terms
+
+    monkeypatch.setattr(train, "train_step", watched)
+    kept = fit(6).nets.generator.state_dict()
+    average, *later = seen
+    for number, now in enumerate(later, 1):
+        decay = min(Budget(samples=4).ema, (1 + number) / (10 + number))
+        average = {k: decay * w + (1 - decay) * now[k] for k, w in average.items()}
+    apart = 0.0
+    for name, weight in kept.items():
+        if weight.is_floating_point():
+            torch.testing.assert_close(weight, average[name], atol=1e-5, rtol=0)
+            apart = max(apart, float((weight - later[-1][name]).abs().max()))
+        else:
+            assert torch.equal(weight, later[-1][name])
+    assert len(later) == 6 and apart > 1e-3, "the last weights are no average"
+
+
+class Asking(Tiny):
+    """One with other wishes than the usual."""
+
+    generator_betas = (0.3, 0.8)
+    discriminator_betas = (0.1, 0.7)
+    discriminator_lr = 0.25
+    weight_decay = 0.02
+
+
+def test_each_network_is_optimised_as_its_method_asks() -> None:
+    budget = Budget(samples=40, batch=4, lr=4e-3, precision="32-true")
+    state = State.start(Asking(), budget, one_cpu())
+    for state.step in (0, 3, 9):
+        state.set_learning_rate(budget)
+        assert state.discriminator_optimiser is not None
+        [generator] = state.generator_optimiser.param_groups
+        [discriminator] = state.discriminator_optimiser.param_groups
+        rate = train.learning_rate(state.step, 10, 4e-3)
+        assert [g["lr"] for g in (generator, discriminator)] == pytest.approx([rate, rate / 4])
+        assert [g["betas"] for g in (generator, discriminator)] == [(0.3, 0.8), (0.1, 0.7)]
+        assert [g["weight_decay"] for g in (generator, discriminator)] == [0.02, 0]
+
+
+@pytest.mark.parametrize("clip", [1e-3, 1e3])
+def test_gradients_are_clipped_to_the_budget_s_norm(clip: float, samples: list[Sample]) -> None:
+    budget = Budget(samples=8, batch=8, precision="32-true", clip=clip)
+    state = State.start(Tiny(), budget, one_cpu())
+    train.train_step(state, collate(samples), budget, one_cpu())
+    for network in (state.nets.generator, state.nets.discriminator):
+        assert network is not None
+        grads = [p.grad.flatten() for p in network.parameters() if p.grad is not None]
+        norm = float(torch.cat(grads).norm())
+        assert norm == pytest.approx(1e-3, rel=1e-2) if clip < 1 else 2e-3 < norm < clip
+
+
 def test_the_last_validation_is_of_the_weights_that_are_kept(
     unbroken: tuple[Tiny, Path], samples: list[Sample]
 ) -> None:

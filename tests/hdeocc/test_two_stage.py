@@ -74,6 +74,44 @@ def test_stage_1_stays_as_it_was_while_stage_2_learns() -> None:
         assert torch.equal(value, before[name]), name
 
 
+def test_stage_1_learns_from_the_initial_mask_and_not_from_the_true_one() -> None:
+    """Or it would be trained on what nobody gives it later."""
+    nets, seen = TwoStageMask("quick").nets.train(), []
+    batch = collate(make_samples(2, 64, np.random.default_rng(0)))
+    batch = batch.replace(initial=batch.modal.roll(3, dims=3))
+    assert not torch.equal(batch.initial, batch.modal)
+    nets.generator.register_forward_pre_hook(lambda _, given: seen.append(given))
+    nets.generator_step(batch)
+    [(image, initial)] = seen
+    assert image.shape == batch.image.shape and torch.equal(initial, batch.initial)
+
+
+class Halves(torch.nn.Module):
+    """Stands for stage 1: sees the upper half of the frame, and takes the lower for the whole."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.unused = torch.nn.Parameter(torch.zeros(1))
+
+    def forward(self, image: Tensor, initial: Tensor) -> MaskOutput:
+        size = image.shape[-1]
+        lower = (torch.arange(size) >= size // 2).float()[:, None].expand(len(image), 1, size, size)
+        modal, amodal = (torch.cat([1 - m, m], dim=1) * 20 - 10 for m in (1 - lower, lower))
+        parsing = torch.zeros(len(image), 20, size, size)
+        parsing[:, 9] = 9.0
+        return MaskOutput(modal, amodal, parsing, parsing)
+
+
+def test_the_person_is_where_either_mask_says_so() -> None:
+    method = TwoStageMask("quick")
+    method.nets.generator = Halves()
+    batch = collate(make_samples(2, 64, np.random.default_rng(0))).only(method.consumes)
+    assert bool((method.predict(batch) > 0.9).all())
+    mask, parts = method.predict_with_parsing(batch)
+    assert bool((mask > 0.9).all())
+    assert parts is not None and bool((parts == 9).all())
+
+
 def test_templates_come_from_the_training_masks() -> None:
     samples = make_samples(6, 64, np.random.default_rng(0))
     method = TwoStageMask("quick")

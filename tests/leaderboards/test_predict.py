@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +141,34 @@ def test_what_is_known_of_predictions_lies_beside_them(test_split: Any, tmp_path
     assert about["fingerprint"] == "c" * 64 and about["samples"] == 6
     assert (about["method"], about["track"], about["consumes"]) == ("dies", "mask", ["initial"])
     assert about["milliseconds"] == made.milliseconds and about["macs"] is None
+
+
+def test_the_full_track_knows_the_initial_mask_and_not_the_true_one(
+    test_split: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is seen of the person is a truth that only the content track gives."""
+    monkeypatch.setattr(fakes.FakeMask, "seen", [])
+    samples = [
+        replace(one, initial=np.roll(one.modal, 3, axis=1).astype(np.float32))
+        for one in test_split.samples
+    ]
+    split: Any = fakes.FakeSplit(samples, "d" * 64)
+    everything = fakes.FakeMask("quick")
+    everything.constant = 0.6
+    masks = predict_masks(tmp_path / "masks", fitted(everything), split, again=False)
+    fakes.FakeMask.seen.clear()
+    painter = Fitted(fakes.FakeContent("quick"), "paint", "key", None, {})
+    made = predict_content(tmp_path / "photos", painter, split, False, masks)
+    seen = list(fakes.FakeMask.seen)
+    assert len(seen) >= len(samples)
+    for sample, given in zip(samples, seen, strict=False):
+        initial = sample.initial > 0.5
+        assert not np.array_equal(initial, sample.modal)
+        assert np.array_equal(given["modal"][0, 0].numpy() > 0.5, initial)
+        assert bool((given["amodal"] == 1).all()), "the fake says so of the whole frame"
+        photo = made.picture(sample, 3)
+        assert photo is not None and (photo[~initial] == 64).all()
+        assert np.array_equal(photo[initial], sample.image[initial])
 
 
 def test_methods_that_parse_leave_their_labels(test_split: Any, tmp_path: Path) -> None:

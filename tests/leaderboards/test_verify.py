@@ -87,6 +87,28 @@ def test_totals_that_follow_from_false_samples_are_named(tiny: Path) -> None:
     assert named[-1] == f"{path}: 4 more claims of samples are off"
 
 
+@pytest.mark.parametrize(("name", "words"), [("value", " = "), ("n", " claims ")])
+def test_numbers_within_a_bin_that_are_off_are_named(tiny: Path, name: str, words: str) -> None:
+    def change(content: dict[str, Any]) -> None:
+        content["bins"][0]["totals"]["pooled_iou"][name] += 1
+
+    path = tamper(tiny, change, "mask.convex-hull.seed-0")
+    [fault] = faults(tiny)
+    assert fault.startswith(f"{path}: visible 0") and f": pooled_iou{words}" in fault
+
+
+def test_another_person_or_hidden_share_than_the_data_set_s_is_named(tiny: Path) -> None:
+    def change(content: dict[str, Any]) -> None:
+        content["samples"][2]["person"] = "builtin:somebody"
+        content["samples"][3]["hidden_share"] = 0.125
+
+    path = tamper(tiny, change)
+    assert [fault.removeprefix(f"{path}: ")[:13] for fault in faults(tiny)] == [
+        "sample 000005",
+        "sample 000006",
+    ]
+
+
 def test_a_claim_within_its_rounding_holds(tiny: Path) -> None:
     def change(content: dict[str, Any]) -> None:
         for sample in content["samples"]:

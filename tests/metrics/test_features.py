@@ -53,6 +53,20 @@ def test_autocast_and_channels_last(vgg16, image):
         assert (low.float() - full).norm() < 0.03 * full.norm()
 
 
+def test_whatever_is_switched_on_scores_are_made_in_plain_float32(monkeypatch):
+    # TF32 is for GPUs, where no test runs; the switch itself is everywhere.
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    with (
+        torch.autocast("cpu", torch.bfloat16),
+        pytest.raises(RuntimeError, match="a fault inside"),
+        features.exact_inference(torch.device("cpu")),
+    ):
+        assert not torch.backends.cudnn.allow_tf32
+        assert not torch.is_autocast_enabled("cpu") and not torch.is_grad_enabled()
+        raise RuntimeError("a fault inside")
+    assert torch.backends.cudnn.allow_tf32 and torch.is_grad_enabled()
+
+
 def test_missing_weights_are_one_line(tmp_path, monkeypatch):
     monkeypatch.setenv("HDEOCC_CACHE", str(tmp_path))
     for build in (features.vgg16_features, features.inception):
