@@ -185,6 +185,8 @@ class LearnedConformance(MethodConformance):
     heart_size: ClassVar[int] = 64
     # Whether its network computes in float64 when its weights and the batch are.
     takes_float64: ClassVar[bool] = True
+    # Inputs that serve predictions alone.
+    unlearned: ClassVar[frozenset[str]] = frozenset()
 
     def prepared(self, samples: list[Sample]) -> Learned:
         """A new method that is ready for its first step."""
@@ -205,6 +207,22 @@ class LearnedConformance(MethodConformance):
             optimiser.step()
         assert not dead
 
+    def test_it_learns_from_what_it_will_be_given(
+        self, samples: list[Sample], batch: Batch
+    ) -> None:
+        """Every input counts in training, so that no truth stands there in its place."""
+        before = self.gradients(samples, batch)
+        for name in sorted(self.method.consumes - self.unlearned):
+            after = self.gradients(samples, batch.replace(**{name: batch.fields[name].roll(5, -1)}))
+            assert any(not torch.equal(*pair) for pair in zip(before, after, strict=True)), name
+
+    def gradients(self, samples: list[Sample], batch: Batch) -> list[Tensor]:
+        """Those of the first step on a batch, of every weight that has one."""
+        nets = self.prepared(samples).nets.train()
+        torch.manual_seed(0)
+        backward_both(nets, batch)
+        return [p.grad for p in nets.parameters() if p.grad is not None]
+
     @pytest.mark.parametrize("name", ["clean", "parsing"])
     def test_unknown_labels_teach_nothing(
         self, samples: list[Sample], batch: Batch, name: str
@@ -216,10 +234,7 @@ class LearnedConformance(MethodConformance):
         for filler in (label.flip(0), torch.zeros_like(label)):
             where = unknown.view(-1, *[1] * (label.dim() - 1))
             fields = {name: torch.where(where, filler, label), f"has_{name}": flag & ~unknown}
-            nets = self.prepared(samples).nets.train()
-            torch.manual_seed(0)
-            backward_both(nets, batch.replace(**fields))
-            gradients.append([p.grad for p in nets.parameters() if p.grad is not None])
+            gradients.append(self.gradients(samples, batch.replace(**fields)))
         for one, other in zip(*gradients, strict=True):
             assert_close(one, other, 1e-6 + 1e-4 * float(one.abs().max()))
 
