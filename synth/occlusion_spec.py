@@ -108,7 +108,8 @@ class Occlusion(Strict):
             of a part alone they are not drawn.
         reach: "steer" draws a share first and steers to it; "reject" takes the first draw whose
             share lies in ``hidden`` (of a histogram: in the asked bin).
-        tries: most draws of one placement before the best is rescaled ("steer") or taken.
+        tries: most draws of one placement; the closest is taken, with "steer" the best of every
+            eight is rescaled before.
         frozen: no occluder comes twice over one val or test person (until, with more samples than
             ``splits.per_person`` for each, people come round again), and a val or test sample
             depends on its number within the split, not on how many samples other splits have.
