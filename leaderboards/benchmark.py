@@ -271,6 +271,7 @@ BENCHMARKS = Library(
     "leaderboards",
     "benchmarks",
     keys_of((Benchmark, Budgets, TrackBudget, Tracks, Variant, Alternative)),
+    foreign=("recipe", frozenset({"people", "occluders"})),
 )
 
 

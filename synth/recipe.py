@@ -143,7 +143,8 @@ def _too_many(total: int, shard_size: int) -> str:
 
 _PARTS = (Recipe, Counts, Splits, Occlusion, Histogram, Initial)
 _KEYS = keys_of((*_PARTS, *SOURCE_SPECS))
-RECIPES = Library("recipe", Recipe, "synth", "recipes", _KEYS, bases=True)
+_BENCHMARK = "benchmark", frozenset({"recipe", "tracks"})
+RECIPES = Library("recipe", Recipe, "synth", "recipes", _KEYS, bases=True, foreign=_BENCHMARK)
 
 
 def bundled() -> list[str]:

@@ -27,6 +27,12 @@ Model = TypeVar("Model", bound=Strict)
 _LARGEST = 2**63 - 1
 _DEEPEST = 20
 _UNKNOWN = "unknown_kind"
+# What TOML calls what Python has other names for.
+_SHAPES = {
+    "tuple_type": "has to be a list; write it in [ ]",
+    "model_type": "has to be a table with keys of its own; write these",
+    "dict_type": "has to be a table with keys of its own; write these",
+}
 
 
 def hint(name: str, known: Iterable[str], otherwise: str = "there are") -> str:
@@ -50,6 +56,8 @@ class Library(Generic[Model]):
         bases: whether a file may build on another one, named by its key ``base``: what it does not
             say is as there, but for its name. A table or list that it gives replaces that of the
             base as a whole.
+        foreign: what a file is that has all of some keys, and those keys: taken for one of this
+            kind it would be refused for a key that is none of its faults.
     """
 
     kind: str
@@ -58,6 +66,7 @@ class Library(Generic[Model]):
     folder: str
     keys: frozenset[str]
     bases: bool = False
+    foreign: tuple[str, frozenset[str]] | None = None
 
     def bundled(self) -> list[str]:
         """Names of the files that come with the package."""
@@ -96,8 +105,14 @@ class Library(Generic[Model]):
         return file.read_text(encoding="utf-8"), name, Path()
 
     def _parse(self, text: str, where: str, folder: Path) -> Model:
+        document = self._with_bases(text, where, folder)
+        if self.foreign and self.foreign[1] <= document.keys():
+            raise InputError(
+                f"{where}: is a {self.foreign[0]}, where a {self.kind} is wanted; give a .toml "
+                f"file of one or, by name, one of: {', '.join(self.bundled())}"
+            )
         try:
-            return self.model.model_validate(self._with_bases(text, where, folder))
+            return self.model.model_validate(document)
         except ValidationError as error:
             raise InputError(f"{where}: {self._first_fault(error)}") from None
 
@@ -144,6 +159,10 @@ class Library(Generic[Model]):
             return f"key {key} is missing; add it ({where})"
         if fault["type"] == _UNKNOWN:
             return f"{key}.{fault['msg']}"
+        if fault["type"] == "tuple_type" and isinstance(fault["input"], dict):
+            return f"{key}: has to be a list of tables; write [[{key}]]"
+        if fault["type"] in _SHAPES:
+            return f"{key}: {_SHAPES[fault['type']]} (got {str(fault['input'])[:60]})"
         if not key or fault["type"] == "value_error":
             return str(fault["msg"]).removeprefix("Value error, ")
         return f"{key}: {fault['msg'].lower()} (got {str(fault.get('input'))[:60]}); change it"

@@ -107,6 +107,8 @@ def test_loads_from_a_path(tmp_path: Path) -> None:
         ('preset = "quick"', 'preset = "quick"\nrepeated = ["hull"]', "'hull', which is no row"),
         ("[budget.content]", "lr_of.hull = 0.1\n[budget.content]", "'hull', which is no row"),
         ("[budget.content]", "lr_of.learned = 0\n[budget.content]", "lr_of"),
+        ('preset = "quick"', 'preset = "quick"\nseeds = 0', "seeds: has to be a list; write it"),
+        ('title = "Fake people"', "people = []\noccluders = []", "is a recipe, where a bench"),
     ],
 )
 def test_faults_are_named_in_one_line(old: str, new: str, message: str) -> None:

@@ -39,6 +39,13 @@ def test_every_bundled_recipe_is_sound() -> None:
         (("val = 0", "val = -1"), "counts.val: .*greater than or equal to 0.*; change it"),
         (("[counts]", "[counts"), "not valid TOML: .*; mend that line"),
         (('source = "builtin"', 'source = "ldap"'), "people.0"),
+        (("[[people]]", "[people]"), r"people: has to be a list of tables; write \[\[people\]\]"),
+        (("val = 0", "val = []"), r"counts.val: .* \(got \[\]\); change it"),
+        (
+            ("[counts]", "occlusion.occluders = 2\n[counts]"),
+            r"occluders: has to be a list.* \(got 2\)",
+        ),
+        (("[counts]\ntrain = 4\nval = 0\ntest = 2", "counts = 6"), "counts: has to be a table"),
     ],
 )
 def test_a_fault_is_named_in_one_line(change: tuple[str, str], said: str) -> None:
@@ -46,6 +53,13 @@ def test_a_fault_is_named_in_one_line(change: tuple[str, str], said: str) -> Non
         parse_recipe(GOOD.replace(*change, 1), "mine.toml")
     assert caught.value.message.startswith("mine.toml: ")
     assert "\n" not in caught.value.message and caught.value.exit_code == 2
+
+
+def test_a_benchmark_is_no_recipe() -> None:
+    with pytest.raises(InputError, match=r"^mine.toml: is a benchmark, .* one of: people-quick, "):
+        parse_recipe(
+            'name = "mine"\nrecipe = "people-quick"\n[tracks]\nmask = ["unet"]', "mine.toml"
+        )
 
 
 def test_a_recipe_may_build_on_another(tmp_path: Path) -> None:
