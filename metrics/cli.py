@@ -26,7 +26,8 @@ from metrics.errors import MetricsError
 def weights(names: tuple[str, ...], check: bool, cache: Path | None, source: str) -> None:
     """Install and verify the networks behind FID, LPIPS and the perceptual losses, or those named.
 
-    mi-gan, a pre-trained inpainter, is installed only when named. Nothing else ever downloads.
+    mi-gan, a pre-trained inpainter, is installed only when named. Nothing else ever downloads,
+    but for a model that you name on the Hugging Face hub (hdeocc deocclude --model).
     Files are checked against pinned SHA-256 before they are read.
     Exit code 0 when all of them are there, 2 otherwise.
 
