@@ -29,7 +29,9 @@ out_option = click.option(
     "--out", type=click.Path(path_type=Path), required=True, help="Output folder: new, or ours."
 )
 workers_option = click.option(
-    "--workers", type=click.IntRange(1), help="Processes that build the data [default: cores]."
+    "--workers",
+    type=click.IntRange(1),
+    help="Processes that build the data [default: cores, at most 8].",
 )
 jobs_option = click.option(
     "--jobs",

@@ -37,9 +37,9 @@ def predict(
     """Predict every sample of a data set with a fitted method.
 
     MODEL is a folder OUT/models/TRACK.NAME/seed-N of a benchmark run, or OUT with --method, or
-    the name of a method that learns nothing (mask.convex-hull). DATA is a built data set. Writes
-    ID.png and predictions.json; a method that parses leaves parsing/ID.png too. Stop it at any
-    time; the same command goes on.
+    OUT/mask or OUT/content of `hdeocc train`, or the name of a method that learns nothing
+    (mask.convex-hull). DATA is a built data set. Writes ID.png and predictions.json; a method that
+    parses leaves parsing/ID.png too. Stop it at any time; the same command goes on.
 
     \b
     Examples:

@@ -15,7 +15,9 @@ from synth.errors import InputError, one_line
 if TYPE_CHECKING:
     from synth.recipe import Recipe
 
-_DATA_HELP = "Folder that paths in the recipe start from [default: HDEOCC_DATA]."
+_DATA_HELP = (
+    "Folder that paths in the recipe start from [default: $HDEOCC_DATA, else ../shared/data]."
+)
 # What ``synth.check`` says of a file that is not of the data set.
 _EXTRA = ": belongs to no "
 _PRESET_HELP = "Occlusion: ahp-valid, pcnet, hard, or part:NAME such as part:head."
@@ -93,9 +95,9 @@ def build(ctx: click.Context, recipe: str, out: Path, part: tuple[int, int], **g
     hdeocc synth build my-photos.toml --out data/mine --engine slurm --workers 64 \\
         --slurm partition=cpu --slurm time=04:00:00
 
-    Interrupt it when you like: the same command goes on where it stopped. Seed, workers, parts
-    and engines never change what a sample looks like; only the recipe and its seed do. Engines
-    of several machines need OUT and the photos on a file system that all of them share.
+    Interrupt it when you like: the same command goes on where it stopped. Workers, parts and
+    engines never change what a sample looks like; only the recipe and its seed do. Engines of
+    several machines need OUT and the photos on a file system that all of them share.
     """
     from synth.build import build as build_dataset
     from synth.engines import choose
@@ -123,7 +125,8 @@ def build(ctx: click.Context, recipe: str, out: Path, part: tuple[int, int], **g
 @click.option("--rows", type=click.IntRange(1, 200), default=8, show_default=True)
 @click.option("--seed", type=int, help="Another seed than the recipe's.")
 @click.option("--preset", help=_PRESET_HELP)
-@click.option("--split", type=click.Choice(["train", "val", "test"]), default="train")
+@click.option("--split", type=click.Choice(["train", "val", "test"]), default="train",
+              show_default=True)  # fmt: skip
 @click.option("--data", type=click.Path(path_type=Path), help=_DATA_HELP)
 def preview(recipe: str, out: Path, rows: int, split: str, **given: Any) -> None:
     """Draw the first samples of RECIPE as one PNG: image, clean, amodal, modal, parsing.

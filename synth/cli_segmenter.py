@@ -34,7 +34,7 @@ _MEASURED = 300  # samples of a split
 @click.option(
     "--data",
     type=click.Path(path_type=Path),
-    help="Folder that paths in the recipe start from [default: HDEOCC_DATA].",
+    help="Folder that paths in the recipe start from [default: $HDEOCC_DATA, else ../shared/data].",
 )
 @click.pass_context
 def segmenter(
