@@ -74,6 +74,12 @@ def train(method: str, data: str, out: Path, **given: Any) -> None:
     On several devices every step's batch is shared: --devices 8, or torchrun.
 
     \b
+    preset  samples of mask, content  batch  learning rate of mask, content
+    quick     3,200     3,200           8      0.001   0.001
+    small    14,000     8,000           8      0.001   0.002
+    full    240,000   240,000          16      0.0003  0.0002
+
+    \b
     Examples:
       hdeocc train two-stage --data people-quick --out model
       hdeocc train two-stage --preset small --data photos-small --photos ~/photos --out model

@@ -8,6 +8,7 @@ from typing import Any
 
 from hdeocc.stream import Cached
 from hdeocc.validation import spread
+from synth.errors import InputError
 from synth.live import Live
 from synth.plan import open_plan
 from synth.recipe import Recipe, load_recipe
@@ -61,7 +62,13 @@ def open_source(given: str, photos: Path | None, workers: int) -> Source:
         dataset = Dataset.open(folder)
         train, val = dataset.split("train"), dataset.split("val")
         return Source(given, dataset.recipe, train, val, dataset.fingerprint)
-    recipe = load_recipe(given)
+    try:
+        recipe = load_recipe(given)
+    except InputError as error:
+        head, _, said = error.message.partition(": ")
+        if head != given or given.endswith(".toml"):
+            raise
+        raise InputError(f"{given}: no such folder, and {said}") from None
     plan = open_plan(recipe, photos)
     return Source(given, recipe, Live(plan, workers=workers), Live(plan, "val"), None)
 

@@ -23,8 +23,9 @@ from hdeocc.fitted import load_fitted
 from hdeocc.method import SIZES
 from hdeocc.model_card import card
 from hdeocc.provenance import device_name, library_versions
+from hdeocc.train_cli import train
 from hdeocc.training_log import read_log
-from hdeocc.training_plan import MADE_OF
+from hdeocc.training_plan import BUDGETS, MADE_OF
 from hdeocc.validation import measure
 from synth.errors import InputError
 from synth.live import Live
@@ -348,8 +349,18 @@ def test_data_that_is_nothing_is_refused(tmp_path: Path) -> None:
     result = CliRunner().invoke(
         main, ["train", "tiny", "--data", "peple-quick", "--out", str(tmp_path / "m")]
     )
-    assert result.exit_code == 2 and "people-quick" in result.output
+    said = "peple-quick: no such folder, and no recipe of that name; did you mean people-quick"
+    assert result.exit_code == 2 and said in result.output
     assert not (tmp_path / "m").exists()
+
+
+def test_the_help_says_what_a_preset_spends() -> None:
+    rows = [line.split() for line in str(train.help).splitlines()]
+    for preset, budgets in BUDGETS.items():
+        mask, content = budgets["mask"], budgets["content"]
+        assert mask.batch == content.batch
+        spent = f"{mask.samples:,}", f"{content.samples:,}", str(mask.batch)
+        assert [preset, *spent, f"{mask.lr:g}", f"{content.lr:g}"] in rows
 
 
 def test_options_change_the_method_and_are_kept(photos: Path, tmp_path: Path) -> None:
