@@ -21,7 +21,7 @@ SCHEMA = 1
 # What `train.json` tells of a method by itself; earlier versions left it out.
 MADE_OF = ("class", "settings", "outside_weights", "trained_without")
 
-# What the bundled benchmarks of the same size give their methods.
+# What the paper's benchmarks give their methods on photos of the same size: their alternatives.
 BUDGETS: dict[Preset, dict[str, Budget]] = {
     "quick": {
         "mask": Budget(samples=3200, batch=8, lr=1e-3),
