@@ -60,12 +60,16 @@ def _fitted(model: str, method: str | None, seed: int) -> "Fitted":
     from hdeocc.fitted import load_fitted, unfitted
     from hdeocc.method import entries
     from leaderboards.folder import Folder
+    from synth.errors import InputError
+    from synth.settings import hint
 
     path = Path(model)
     if method is not None:
         return load_fitted(Folder(path).model(method, seed))
     if model in entries() and not path.exists():
         return unfitted(model, "quick")
+    if model.startswith(("mask.", "content.")) and not path.exists():
+        raise InputError(f"{model}: no such folder, and no method; {hint(model, entries())}")
     return load_fitted(path)
 
 

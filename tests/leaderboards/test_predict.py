@@ -280,7 +280,7 @@ def test_mistakes_are_one_line(data: Path, finished_tiny: Path, tmp_path: Path) 
     shutil.copytree(Folder(finished_tiny).predictions("mask", "identity", 0), incomplete)
     (incomplete / "000004.png").unlink()
     wrong: list[tuple[list[object], str]] = [
-        (["mask.convex-hul", data, "--out", tmp_path / "x"], "holds no fitted method"),
+        (["mask.convex-hul", data, "--out", tmp_path / "x"], "did you mean mask.convex-hull"),
         (["mask.two-stage", data, "--out", tmp_path / "x"], "has to be fitted first"),
         (["mask.identity", tmp_path, "--out", tmp_path / "x"], "holds no data set"),
         (["mask.identity", data, "--out", tmp_path / "mine"], "holds something else"),
