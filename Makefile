@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Tests run in this many processes, each in one thread: networks this small gain nothing from two.
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min(4, os.cpu_count() or 1))')
 
-.PHONY: quickstart test speed by-heart memory lint clean
+.PHONY: quickstart test speed by-heart slow memory clean
 
 quickstart: $(VENV)/installed
 	$(BIN)/hdeocc quickstart
@@ -27,6 +27,10 @@ speed: $(VENV)/installed-dev
 # holes. Half an hour on one core.
 by-heart: $(VENV)/installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -v -n $(WORKERS) -m slow tests/test_by_heart.py
+
+# All other tests that take minutes, or packages that nobody needs who uses the suite.
+slow: $(VENV)/installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -v -m slow --ignore tests/test_by_heart.py
 
 # Peak memory of building and checking 200 and 20,000 samples.
 memory: $(VENV)/installed-dev
