@@ -7,6 +7,7 @@ import click
 
 from synth.cli_estimate import estimate
 from synth.cli_export import export
+from synth.cli_options import data_option
 from synth.cli_people import people
 from synth.cli_segmenter import segmenter
 from synth.cli_stats import stats
@@ -15,9 +16,6 @@ from synth.errors import InputError, one_line
 if TYPE_CHECKING:
     from synth.recipe import Recipe
 
-_DATA_HELP = (
-    "Folder that paths in the recipe start from [default: $HDEOCC_DATA, else ../shared/data]."
-)
 # What ``synth.check`` says of a file that is not of the data set.
 _EXTRA = ": belongs to no "
 _PRESET_HELP = "Occlusion: ahp-valid, pcnet, hard, or part:NAME such as part:head."
@@ -77,7 +75,7 @@ def _tell_versions(folder: Path, info: dict[str, Any]) -> None:
 @click.option("--preset", help=_PRESET_HELP)
 @click.option("--workers", type=int, help="Shards at a time [default: 1; with ray: every CPU].")
 @click.option("--part", callback=_part, default="1/1", help="Only every n-th shard: i/n.")
-@click.option("--data", type=click.Path(path_type=Path), help=_DATA_HELP)
+@data_option
 @click.option("--engine", default="processes", help="processes, ray or slurm.", show_default=True)
 @click.option("--address", help="Of a Ray cluster that runs [default: Ray is started here].")
 @click.option("--cluster", default="slurm", help="slurm, or local to try its jobs out here.")
@@ -127,7 +125,7 @@ def build(ctx: click.Context, recipe: str, out: Path, part: tuple[int, int], **g
 @click.option("--preset", help=_PRESET_HELP)
 @click.option("--split", type=click.Choice(["train", "val", "test"]), default="train",
               show_default=True)  # fmt: skip
-@click.option("--data", type=click.Path(path_type=Path), help=_DATA_HELP)
+@data_option
 def preview(recipe: str, out: Path, rows: int, split: str, **given: Any) -> None:
     """Draw the first samples of RECIPE as one PNG: image, clean, amodal, modal, parsing.
 

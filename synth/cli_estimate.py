@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from synth.cli_options import data_option
 from synth.errors import InputError
 
 if TYPE_CHECKING:
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
 @click.option("--cores", type=click.IntRange(1, 10**9), default=1, show_default=True)
 @click.option("--core-hour", type=float, help="Price of a core hour, to add the cost.")
 @click.option("--tb-month", type=float, help="Price of a terabyte stored for a month.")
-@click.option("--data", type=click.Path(path_type=Path), help="Folder that paths in the recipe "
-              "start from [default: $HDEOCC_DATA, else ../shared/data].")  # fmt: skip
+@data_option
 def estimate(
     recipe: str,
     count: int,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from synth.cli_options import data_option
 from synth.errors import InputError
 
 if TYPE_CHECKING:
@@ -31,11 +32,7 @@ _MEASURED = 300  # samples of a split
     show_default=True,
     help="Train nothing; print the IoU of initial masks with the true ones.",
 )
-@click.option(
-    "--data",
-    type=click.Path(path_type=Path),
-    help="Folder that paths in the recipe start from [default: $HDEOCC_DATA, else ../shared/data].",
-)
+@data_option
 @click.pass_context
 def segmenter(
     ctx: click.Context, recipe: str, out: Path | None, measure: str, data: Path | None, **given: Any
