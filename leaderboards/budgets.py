@@ -9,7 +9,7 @@ from hdeocc.method import Budget
 from hdeocc.precision import Precision
 from synth.settings import Strict
 
-Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Rate = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
 
 
 class TrackBudget(Strict):

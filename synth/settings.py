@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
-from pydantic_core import PydanticCustomError
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from synth.errors import InputError
 
@@ -114,7 +114,7 @@ class Library(Generic[Model]):
         try:
             return self.model.model_validate(document)
         except ValidationError as error:
-            raise InputError(f"{where}: {self._first_fault(error)}") from None
+            raise InputError(f"{where}: {self._first_fault(error, document)}") from None
 
     def _with_bases(self, text: str, where: str, folder: Path) -> dict[str, Any]:
         """What a file holds, over what the file holds that it builds on, and so on."""
@@ -145,10 +145,13 @@ class Library(Generic[Model]):
         except ValueError as error:
             raise InputError(f"{where}: {error}; see the bundled {self.kind}s") from None
 
-    def _first_fault(self, error: ValidationError) -> str:
-        # A misspelt key is also a missing one; the misspelling says more.
-        fault = min(error.errors(), key=lambda f: f["type"] != "extra_forbidden")
-        parts = [str(part) for part in fault["loc"]]
+    def _first_fault(self, error: ValidationError, document: dict[str, Any]) -> str:
+        # A misspelt key is also a missing one; the misspelling says more. Of the ways in which a
+        # value may be written, the one that most of it fits is meant.
+        parts, fault = min(
+            ((_written(fault, document), fault) for fault in error.errors()),
+            key=lambda one: (one[1]["type"] != "extra_forbidden", -len(one[0])),
+        )
         key, where = ".".join(parts), f"see the bundled {self.kind}s"
         if fault["type"] == "extra_forbidden":
             known = self.keys | {"base"} if self.bases else self.keys
@@ -166,6 +169,22 @@ class Library(Generic[Model]):
         if not key or fault["type"] == "value_error":
             return str(fault["msg"]).removeprefix("Value error, ")
         return f"{key}: {fault['msg'].lower()} (got {str(fault.get('input'))[:60]}); change it"
+
+
+def _written(fault: ErrorDetails, document: dict[str, Any]) -> list[str]:
+    """Where a fault is, in keys that the document has: pydantic names kinds of values among them.
+
+    A missing key is the last one.
+    """
+    parts: list[str] = []
+    value: Any = document
+    for part in fault["loc"]:
+        try:
+            value = value[part]
+        except (KeyError, IndexError, TypeError):
+            continue
+        parts.append(str(part))
+    return [*parts, str(fault["loc"][-1])] if fault["type"] == "missing" else parts
 
 
 def tagged(key: str, models: Iterable[type[BaseModel]]) -> BeforeValidator:
