@@ -12,6 +12,7 @@ from synth.errors import InputError
 from synth.live import Live
 from synth.plan import open_plan
 from synth.recipe import Recipe, load_recipe
+from synth.settings import UnknownNameError
 from synth.store import Dataset, Split
 
 LOOKED_AT = 200
@@ -64,11 +65,8 @@ def open_source(given: str, photos: Path | None, workers: int) -> Source:
         return Source(given, dataset.recipe, train, val, dataset.fingerprint)
     try:
         recipe = load_recipe(given)
-    except InputError as error:
-        head, _, said = error.message.partition(": ")
-        if head != given or given.endswith(".toml"):
-            raise
-        raise InputError(f"{given}: no such folder, and {said}") from None
+    except UnknownNameError as error:
+        raise InputError(f"{given}: no such folder, and {error.said}") from None
     plan = open_plan(recipe, photos)
     return Source(given, recipe, Live(plan, workers=workers), Live(plan, "val"), None)
 

@@ -35,6 +35,14 @@ _SHAPES = {
 }
 
 
+class UnknownNameError(InputError):
+    """No bundled file has the name, which stands in front of what is ``said`` of it."""
+
+    def __init__(self, name: str, said: str) -> None:
+        super().__init__(f"{name}: {said}")
+        self.said = said
+
+
 def hint(name: str, known: Iterable[str], otherwise: str = "there are") -> str:
     """What to say beside an unknown name: the closest known ones, or all of them."""
     names = list(dict.fromkeys(known))
@@ -98,9 +106,8 @@ class Library(Generic[Model]):
             return _read(path), str(path), path.parent
         name = str(name_or_path)
         if name not in names:
-            raise InputError(
-                f"{name}: no {self.kind} of that name; {hint(name, names)} (or give a .toml file)"
-            )
+            said = f"no {self.kind} of that name; {hint(name, names)} (or give a .toml file)"
+            raise UnknownNameError(name, said)
         file = resources.files(self.package) / self.folder / f"{name}.toml"
         return file.read_text(encoding="utf-8"), name, Path()
 
