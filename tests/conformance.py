@@ -207,6 +207,28 @@ class LearnedConformance(MethodConformance):
             optimiser.step()
         assert not dead
 
+    def test_the_adversary_teaches_the_generator_but_not_itself(
+        self, samples: list[Sample], batch: Batch
+    ) -> None:
+        nets = self.prepared(samples).nets.train()
+        adversary = nets.discriminator
+        if adversary is not None:
+            adversary.requires_grad_(False)
+        terms, made = nets.generator_step(batch)
+        opinions = [term for name, term in terms.items() if name.startswith("adversarial")]
+        assert (adversary is not None) == bool(opinions)
+        if adversary is None:
+            return
+        torch.stack(opinions).sum().backward()
+        assert any(map(has_gradient, nets.generator.parameters()))
+        assert not any(map(has_gradient, adversary.parameters()))
+        nets.zero_grad()
+        adversary.requires_grad_(True)
+        more = nets.discriminator_step(batch, {k: v.detach() for k, v in made.items()})
+        torch.stack(list(more.values())).sum().backward()
+        assert any(map(has_gradient, adversary.parameters()))
+        assert not any(map(has_gradient, nets.generator.parameters()))
+
     def test_it_learns_from_what_it_will_be_given(
         self, samples: list[Sample], batch: Batch
     ) -> None:

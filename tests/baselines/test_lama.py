@@ -170,20 +170,6 @@ def both_steps(nets: LamaNets, batch: Batch) -> tuple[Terms, Terms]:
     return {name: value.detach() for name, value in (terms | more).items()}, made
 
 
-def test_the_adversary_teaches_the_generator_but_not_itself(batch: Batch) -> None:
-    torch.manual_seed(0)
-    nets = LamaNets(TINY).train()
-    nets.discriminator.requires_grad_(False)
-    terms, made = nets.generator_step(batch)
-    terms["adversarial"].backward()
-    assert gradient_norm(nets.generator) > 0 and gradient_norm(nets.discriminator) == 0
-    nets.generator.zero_grad()
-    nets.discriminator.requires_grad_(True)
-    more = nets.discriminator_step(batch, {k: v.detach() for k, v in made.items()})
-    torch.stack(list(more.values())).sum().backward()
-    assert gradient_norm(nets.discriminator) > 0 and gradient_norm(nets.generator) == 0
-
-
 def test_the_parser_is_looked_through_and_never_taught(batch: Batch) -> None:
     torch.manual_seed(0)
     nets = LamaNets(TINY).train()
