@@ -147,6 +147,14 @@ def test_official_rules_forgive_what_is_spilled_beyond_the_person(truth):
         assert _content(truth, FILLING, OFFICIAL)[name] == _content(truth, FILLING)[name]
 
 
+def test_what_a_pipeline_paints_beside_the_person_costs_it_its_rank(truth):
+    """A mask that is too large is as good as the true one in the hole, and worse in the headline."""
+    right = _full(truth, truth.amodal, FILLING)
+    wide = _full(truth, truth.amodal | boundary.band(truth.amodal, 2), FILLING)
+    assert wide["l1_hole"] == right["l1_hole"]
+    assert wide[protocol.HEADLINE["full"]] > right[protocol.HEADLINE["full"]]
+
+
 @pytest.mark.parametrize("name", ["strict", "official"])
 def test_pixels_of_the_border_band_count_nowhere(truth, name):
     rules = Rules(name, border_band=2)

@@ -25,7 +25,8 @@ def test_rows_stand_in_the_order_of_the_headline(visit: Open, site: Path) -> Non
         for one in set(why):
             part = [value for value, own in zip(values, why, strict=True) if own == one]
             assert part == sorted(part, reverse=table.spec(table.headline).higher_is_better)
-        printed = [f"{row.value(table.headline):.4f}" for row in table.rows]
+        decimals = table.spec(table.headline).decimals
+        printed = [f"{row.value(table.headline):.{decimals}f}" for row in table.rows]
         assert opened.column(table.track, table.headline) == printed
 
 
