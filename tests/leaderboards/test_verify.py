@@ -97,6 +97,15 @@ def test_numbers_within_a_bin_that_are_off_are_named(tiny: Path, name: str, word
     assert fault.startswith(f"{path}: visible 0") and f": pooled_iou{words}" in fault
 
 
+@pytest.mark.parametrize("end", ["low", "high"])
+def test_an_interval_that_the_pictures_do_not_give_is_named(tiny: Path, end: str) -> None:
+    def change(content: dict[str, Any]) -> None:
+        content["totals"]["pooled_iou"][end] = 0.5
+
+    path = tamper(tiny, change, "mask.convex-hull.seed-0")
+    assert faults(tiny) == [f"{path}: pooled_iou = 0.500000 ({end} end), found none"]
+
+
 def test_another_person_or_hidden_share_than_the_data_set_s_is_named(tiny: Path) -> None:
     def change(content: dict[str, Any]) -> None:
         content["samples"][2]["person"] = "builtin:somebody"
