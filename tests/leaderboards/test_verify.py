@@ -16,7 +16,7 @@ from leaderboards import verify as verifying
 from leaderboards.cli_leaderboard import leaderboard
 from leaderboards.folder import Folder
 from leaderboards.records import Total
-from leaderboards.verify import differs, verify
+from leaderboards.verify import _total_fault, differs, verify
 
 KEY = "content.telea-person.seed-0"
 COMMITTED = Path(verifying.__file__).parent / "results" / "people-tiny"
@@ -98,12 +98,20 @@ def test_numbers_within_a_bin_that_are_off_are_named(tiny: Path, name: str, word
 
 
 @pytest.mark.parametrize("end", ["low", "high"])
-def test_an_interval_that_the_pictures_do_not_give_is_named(tiny: Path, end: str) -> None:
+def test_the_ends_of_an_interval_are_claims_as_well(end: str) -> None:
+    claimed = Total(value=0.5, n=8, low=0.4, high=0.6)
+    assert _total_fault(claimed, claimed.model_copy(), 4) is None
+    found = claimed.model_copy(update={end: 0.45})
+    said = _total_fault(claimed, found, 4)
+    assert said == f"= {getattr(claimed, end):.6f} ({end} end), found 0.450000"
+
+
+def test_an_interval_that_the_pictures_do_not_give_is_named(tiny: Path) -> None:
     def change(content: dict[str, Any]) -> None:
-        content["totals"]["pooled_iou"][end] = 0.5
+        content["totals"]["pooled_iou"] |= {"low": 0.4, "high": 0.5}
 
     path = tamper(tiny, change, "mask.convex-hull.seed-0")
-    assert faults(tiny) == [f"{path}: pooled_iou = 0.500000 ({end} end), found none"]
+    assert faults(tiny) == [f"{path}: pooled_iou = 0.400000 (low end), found none"]
 
 
 def test_another_person_or_hidden_share_than_the_data_set_s_is_named(tiny: Path) -> None:
