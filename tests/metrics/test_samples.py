@@ -148,7 +148,7 @@ def test_official_rules_forgive_what_is_spilled_beyond_the_person(truth):
 
 
 def test_what_a_pipeline_paints_beside_the_person_costs_it_its_rank(truth):
-    """A mask that is too large is as good in the hole as the true one, and worse in the headline."""
+    """A mask that is too large is no worse in the hole, and is in the headline."""
     right = _full(truth, truth.amodal, FILLING)
     wide = _full(truth, truth.amodal | boundary.band(truth.amodal, 2), FILLING)
     assert wide["l1_hole"] == right["l1_hole"]
