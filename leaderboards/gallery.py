@@ -152,9 +152,7 @@ def _caption(track: str, scores: dict[str, float]) -> str:
     names = (HEADLINE[track], "invisible_iou" if track == "mask" else "lpips_hole")
     specs = {spec.name: spec for spec in TRACKS[track]}
     shown = [(specs[n], scores.get(n, math.nan)) for n in names]
-    return " · ".join(
-        f"{s.title} {v:.{s.decimals - 1}f}" for s, v in shown if not math.isnan(v)
-    )
+    return " · ".join(f"{s.title} {v:.{s.decimals - 1}f}" for s, v in shown if not math.isnan(v))
 
 
 def _picture(record: Record, folder: Folder, sample: Sample, side: int) -> Picture | None:
