@@ -19,12 +19,7 @@ from synth.export import FORMATS, export
 from synth.stats.page import write_stats
 from synth.store import Dataset
 from tests.synth.scenarios import files_of
-from tests.synth.tiny import RECIPE, tiny_recipe, write_tiny
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tiny(tmp_path_factory.mktemp("data"))
+from tests.synth.tiny import RECIPE, tiny_recipe
 
 
 @pytest.fixture(scope="module")

@@ -26,11 +26,6 @@ from tests.synth.tiny import ROOT, leftovers, tiny_recipe, write_tiny
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tiny(tmp_path_factory.mktemp("data"))
-
-
-@pytest.fixture(scope="module")
 def reference(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     return built(tiny_recipe(), tmp_path_factory.mktemp("reference"), data)
 

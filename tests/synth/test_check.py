@@ -24,12 +24,7 @@ from synth.recipe import parse_recipe
 from synth.sample import Sample
 from synth.shards import jobs, recipe_hash, sealed, stored_recipe_hash, write_shard
 from synth.store import Dataset
-from tests.synth.tiny import RECIPE, ROOT, labels_of, tiny_recipe, write_tiny
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tiny(tmp_path_factory.mktemp("data"))
+from tests.synth.tiny import RECIPE, ROOT, labels_of, tiny_recipe
 
 
 @pytest.fixture(scope="module")

@@ -13,12 +13,7 @@ from PIL import Image
 from synth.cli import synth
 from synth.shards import sealed
 from synth.versions import library_versions
-from tests.synth.tiny import RECIPE, ROOT, write_tiny
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tiny(tmp_path_factory.mktemp("data"))
+from tests.synth.tiny import RECIPE, ROOT
 
 
 @pytest.fixture(scope="module")

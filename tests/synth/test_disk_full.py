@@ -21,15 +21,10 @@ from tests.synth.scenarios import (
     finished_files,
     message_in,
 )
-from tests.synth.tiny import RECIPE, leftovers, tiny_recipe, write_tiny
+from tests.synth.tiny import RECIPE, leftovers, tiny_recipe
 
 SHORT = tiny_recipe(5)
 LONG, LONG_SHARD = 200, 10
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tiny(tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture(scope="module")

@@ -25,16 +25,10 @@ from tests.synth.scenarios import (
     finished_files,
     message_in,
 )
-from tests.synth.tiny import RECIPE, leftovers, tiny_recipe, write_tiny
+from tests.synth.tiny import LONG, leftovers, tiny_recipe
 
 SHORT = tiny_recipe(5)
-LONG, LONG_SHARD = 110, 5
 RENAMES = 1 + 2 * len(jobs(SHORT)) + 4
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tiny(tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture(scope="module")
@@ -42,20 +36,6 @@ def reference(data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
     """All files of a data set that one process built without interruption."""
     folder = tmp_path_factory.mktemp("reference")
     built(SHORT, folder, data)
-    return files_of(folder)
-
-
-@pytest.fixture(scope="module")
-def long_toml(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("recipe") / "long.toml"
-    path.write_text(RECIPE.format(train=LONG, shard_size=LONG_SHARD))
-    return path
-
-
-@pytest.fixture(scope="module")
-def long_reference(data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    folder = tmp_path_factory.mktemp("long")
-    built(tiny_recipe(LONG, LONG_SHARD), folder, data)
     return files_of(folder)
 
 
@@ -174,7 +154,7 @@ def test_a_killed_worker_is_one_line_and_the_build_can_go_on(
     assert "a worker process died" in message and "start the same command again" in message
     assert leftovers(tmp_path / "out") == []
     done = finished_files(tmp_path / "out")
-    built(tiny_recipe(LONG, LONG_SHARD), tmp_path / "out", data)
+    built(LONG, tmp_path / "out", data)
     assert_not_done_again(tmp_path / "out", done)
     assert files_of(tmp_path / "out") == long_reference
 
@@ -190,7 +170,7 @@ def test_ctrl_c_stops_all_and_leaves_nothing_half_done(
     assert leftovers(tmp_path / "out") == []
     assert not (tmp_path / "out/dataset.json").exists()
     done = finished_files(tmp_path / "out")
-    built(tiny_recipe(LONG, LONG_SHARD), tmp_path / "out", data)
+    built(LONG, tmp_path / "out", data)
     assert_not_done_again(tmp_path / "out", done)
     assert files_of(tmp_path / "out") == long_reference
 

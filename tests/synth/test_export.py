@@ -28,14 +28,9 @@ from synth.export import FORMATS, export
 from synth.recipe import parse_recipe
 from synth.sample import Sample
 from synth.store import Dataset
-from tests.synth.tiny import RECIPE, tiny_recipe, write_tiny
+from tests.synth.tiny import RECIPE, tiny_recipe
 
 COUNTS = {"train": 14, "val": 4, "test": 6}
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tiny(tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture(scope="module")

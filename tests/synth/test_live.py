@@ -23,12 +23,7 @@ from synth.plan import Plan, open_plan
 from synth.recipe import Recipe
 from synth.sample import Sample, violations
 from synth.store import Dataset
-from tests.synth.tiny import ROOT, tiny_recipe, write_tiny
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tiny(tmp_path_factory.mktemp("data"))
+from tests.synth.tiny import ROOT, tiny_recipe
 
 
 @pytest.fixture

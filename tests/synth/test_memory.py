@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.synth.tiny import RECIPE, ROOT, write_tiny
+from tests.synth.tiny import RECIPE, ROOT
 
 pytestmark = pytest.mark.skipif(
     not Path("/proc/self/status").exists(), reason="the peak of a process is read from Linux' /proc"
@@ -31,11 +31,6 @@ PEAK = """
 status = open("/proc/self/status").read()
 print(status.split("VmHWM:")[1].split()[0])
 """
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tiny(tmp_path_factory.mktemp("data"))
 
 
 def peak_mb(code: str, *arguments: object) -> float:

@@ -22,34 +22,14 @@ from tests.synth.scenarios import (
     finished_files,
     message_in,
 )
-from tests.synth.tiny import RECIPE, leftovers, tiny_recipe, write_tiny
+from tests.synth.tiny import LONG, leftovers
 
 if importlib.util.find_spec("ray") is None:
     pytest.skip("ray is not installed; install hdeocc[ray]", allow_module_level=True)
 
-COUNT, SHARD = 110, 5
 _LISTENS = "0A"
 # Without the first Ray takes the address of the network for its own and listens everywhere.
 LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_USAGE_STATS_ENABLED": "0"}
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tiny(tmp_path_factory.mktemp("data"))
-
-
-@pytest.fixture(scope="module")
-def toml(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("recipe") / "long.toml"
-    path.write_text(RECIPE.format(train=COUNT, shard_size=SHARD))
-    return path
-
-
-@pytest.fixture(scope="module")
-def reference(data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    folder = tmp_path_factory.mktemp("reference")
-    build(tiny_recipe(COUNT, SHARD), folder, data, progress=False)
-    return files_of(folder)
 
 
 @pytest.fixture(scope="module")
@@ -158,78 +138,78 @@ def test_the_cluster_listens_on_loopback_alone(cluster: tuple[str, int]) -> None
 
 def test_ray_writes_the_same_files(
     cluster: tuple[str, int],
-    toml: Path,
-    reference: dict[str, bytes],
+    long_toml: Path,
+    long_reference: dict[str, bytes],
     data: Path,
     tmp_path: Path,
 ) -> None:
     out = tmp_path / "out"
     for part, workers in (("2/2", 1), ("1/2", 2)):
-        Running(toml, out, data, *on(cluster, workers), "--part", part).end(0)
-    assert files_of(out) == reference
+        Running(long_toml, out, data, *on(cluster, workers), "--part", part).end(0)
+    assert files_of(out) == long_reference
 
 
 @pytest.mark.slow
 def test_ray_gives_the_shard_of_a_killed_worker_to_another(
     cluster: tuple[str, int],
-    toml: Path,
-    reference: dict[str, bytes],
+    long_toml: Path,
+    long_reference: dict[str, bytes],
     data: Path,
     tmp_path: Path,
 ) -> None:
     out = tmp_path / "out"
-    running = Running(toml, out, data, *on(cluster, 2))
+    running = Running(long_toml, out, data, *on(cluster, 2))
     running.kill_a_worker()
     running.end(0)
-    assert files_of(out) == reference
+    assert files_of(out) == long_reference
 
 
 @pytest.mark.slow
 def test_killed_and_started_again(
     cluster: tuple[str, int],
-    toml: Path,
-    reference: dict[str, bytes],
+    long_toml: Path,
+    long_reference: dict[str, bytes],
     data: Path,
     tmp_path: Path,
 ) -> None:
     out = tmp_path / "out"
-    running = Running(toml, out, data, *on(cluster, 2))
+    running = Running(long_toml, out, data, *on(cluster, 2))
     running.wait_for_file("shard-00003.json")
     running.kill()
     done = finished_files(out)
-    Running(toml, out, data, *on(cluster, 2)).end(0)
+    Running(long_toml, out, data, *on(cluster, 2)).end(0)
     assert_not_done_again(out, done)
     seen = files_of(out)  # workers of the first command may still tidy up
-    assert {name: seen[name] for name in seen if not name.startswith(".")} == reference
+    assert {name: seen[name] for name in seen if not name.startswith(".")} == long_reference
 
 
 @pytest.mark.slow
 def test_ctrl_c_stops_the_workers(
     cluster: tuple[str, int],
-    toml: Path,
-    reference: dict[str, bytes],
+    long_toml: Path,
+    long_reference: dict[str, bytes],
     data: Path,
     tmp_path: Path,
 ) -> None:
     out = tmp_path / "out"
-    running = Running(toml, out, data, *on(cluster, 2))
+    running = Running(long_toml, out, data, *on(cluster, 2))
     running.wait_for_file("shard-00003.json")
     running.interrupt()
     assert "Run the same command again" in running.end(130)
     assert leftovers(out) == []
     done = finished_files(out)
-    build(tiny_recipe(COUNT, SHARD), out, data, progress=False)
+    build(LONG, out, data, progress=False)
     assert_not_done_again(out, done)
-    assert files_of(out) == reference
+    assert files_of(out) == long_reference
 
 
 @pytest.mark.slow
 def test_what_a_worker_cannot_write_is_one_line(
-    cluster: tuple[str, int], toml: Path, data: Path, tmp_path: Path
+    cluster: tuple[str, int], long_toml: Path, data: Path, tmp_path: Path
 ) -> None:
     """A folder in the place of a shard's file cannot be replaced."""
     out = tmp_path / "out"
-    running = Running(toml, out, data, *on(cluster, 1))
+    running = Running(long_toml, out, data, *on(cluster, 1))
     running.wait_for_file("recipe.json")
     (out / "shard-00020.tar").mkdir()
     message = message_in(running.end(2))
@@ -238,7 +218,7 @@ def test_what_a_worker_cannot_write_is_one_line(
 
 
 def test_ray_on_its_own_listens_on_loopback_alone_and_leaves_nothing(
-    environment: None, toml: Path, reference: dict[str, bytes], data: Path, tmp_path: Path
+    environment: None, long_toml: Path, long_reference: dict[str, bytes], data: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
     with tempfile.TemporaryDirectory(prefix="ray-") as folder:
@@ -246,17 +226,19 @@ def test_ray_on_its_own_listens_on_loopback_alone_and_leaves_nothing(
             patch.setenv("TMPDIR", folder)
             for name in LOOPBACK:
                 patch.delenv(name)
-            running = Running(toml, out, data, "--engine", "ray", "--workers", 2)
+            running = Running(long_toml, out, data, "--engine", "ray", "--workers", 2)
         running.wait_for_file("shard-00001.json")
         addresses = listening(running.process.pid)
         running.end(0)
         assert list(Path(folder).iterdir()) == []
     assert_only_loopback(addresses)
-    assert files_of(out) == reference
+    assert files_of(out) == long_reference
 
 
-def test_no_cluster_is_one_line(environment: None, toml: Path, data: Path, tmp_path: Path) -> None:
+def test_no_cluster_is_one_line(
+    environment: None, long_toml: Path, data: Path, tmp_path: Path
+) -> None:
     address = f"127.0.0.1:{free_port()}"
-    running = Running(toml, tmp_path / "out", data, "--engine", "ray", "--address", address)
+    running = Running(long_toml, tmp_path / "out", data, "--engine", "ray", "--address", address)
     assert f"--address {address}: no Ray cluster" in message_in(running.end(2))
     assert not (tmp_path / "out").exists()

@@ -14,12 +14,7 @@ from synth.plan import make_sample, open_plan
 from synth.recipe import parse_recipe
 from synth.segmenter.measure import distance, measure, spread, table
 from tests.synth.segmenters import MODAL, trained, with_networks
-from tests.synth.tiny import RECIPE, write_tiny
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tiny(tmp_path_factory.mktemp("data"))
+from tests.synth.tiny import RECIPE
 
 
 @pytest.fixture(scope="module")

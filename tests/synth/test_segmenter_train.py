@@ -29,11 +29,6 @@ _SECONDS = 60
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tiny(tmp_path_factory.mktemp("data"))
-
-
-@pytest.fixture(scope="module")
 def finished(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A training that nothing interrupted."""
     folder = tmp_path_factory.mktemp("networks")

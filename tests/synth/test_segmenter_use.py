@@ -23,11 +23,6 @@ from tests.synth.tiny import ROOT, write_tiny
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tiny(tmp_path_factory.mktemp("data"))
-
-
-@pytest.fixture(scope="module")
 def networks(data: Path) -> Path:
     """Inside the data root, so that a recipe can name them relative to it."""
     trained(data / "networks", data)

@@ -15,12 +15,11 @@ from tests.synth.scenarios import (
     finished_files,
     message_in,
 )
-from tests.synth.tiny import RECIPE, leftovers, tiny_recipe, write_tiny
+from tests.synth.tiny import LONG, leftovers, tiny_recipe, write_tiny
 
 pytest.importorskip("submitit", reason="submitit is not installed; install hdeocc[slurm]")
 
 LOCAL = ("--engine", "slurm", "--cluster", "local", "--workers", 2)
-COUNT, SHARD = 110, 5
 
 # What submitit calls. A job is a shell in the background; its state is whether that lives.
 SCRIPTS = {
@@ -52,25 +51,6 @@ kill "$1"
 }
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tiny(tmp_path_factory.mktemp("data"))
-
-
-@pytest.fixture(scope="module")
-def toml(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("recipe") / "long.toml"
-    path.write_text(RECIPE.format(train=COUNT, shard_size=SHARD))
-    return path
-
-
-@pytest.fixture(scope="module")
-def reference(data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    folder = tmp_path_factory.mktemp("reference")
-    build(tiny_recipe(COUNT, SHARD), folder, data, progress=False)
-    return files_of(folder)
-
-
 @pytest.fixture
 def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder on the PATH with the commands of Slurm."""
@@ -85,48 +65,48 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_jobs_killed_with_the_command_and_started_again(
-    toml: Path, reference: dict[str, bytes], data: Path, tmp_path: Path
+    long_toml: Path, long_reference: dict[str, bytes], data: Path, tmp_path: Path
 ) -> None:
     """The jobs of a command that was killed live on; the next command makes them stop."""
     out = tmp_path / "out"
-    first = Running(toml, out, data, *LOCAL)
+    first = Running(long_toml, out, data, *LOCAL)
     first.wait_for_file("shard-00003.json")
     first.kill()
     done = finished_files(out)
-    Running(toml, out, data, *LOCAL).end(0)
+    Running(long_toml, out, data, *LOCAL).end(0)
     assert_not_done_again(out, done)
     seen = files_of(out)  # jobs of the first command may still tidy up
-    assert {name: seen[name] for name in seen if not name.startswith(".")} == reference
+    assert {name: seen[name] for name in seen if not name.startswith(".")} == long_reference
 
 
 @pytest.mark.slow  # submitit waits 15 s for an answer that a slow file system may hide
 def test_a_killed_job_is_one_line_and_the_build_can_go_on(
-    toml: Path, reference: dict[str, bytes], data: Path, tmp_path: Path
+    long_toml: Path, long_reference: dict[str, bytes], data: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    running = Running(toml, out, data, *LOCAL)
+    running = Running(long_toml, out, data, *LOCAL)
     running.kill_a_worker()
     message = message_in(running.end(2))
     assert "ended without an answer; see " in message
     logs = Path(message.split("see ")[1].split(";")[0])
     assert list(logs.glob("*_log.err"))
     done = finished_files(out)
-    build(tiny_recipe(COUNT, SHARD), out, data, progress=False)
+    build(LONG, out, data, progress=False)
     assert_not_done_again(out, done)
-    assert files_of(out) == reference
+    assert files_of(out) == long_reference
 
 
 def test_ctrl_c_cancels_the_jobs(
-    toml: Path, reference: dict[str, bytes], data: Path, tmp_path: Path
+    long_toml: Path, long_reference: dict[str, bytes], data: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    running = Running(toml, out, data, *LOCAL)
+    running = Running(long_toml, out, data, *LOCAL)
     running.wait_for_file("shard-00003.json")
     running.interrupt()
     assert "Run the same command again" in running.end(130)
     assert leftovers(out) == []
-    build(tiny_recipe(COUNT, SHARD), out, data, progress=False)
-    assert files_of(out) == reference
+    build(LONG, out, data, progress=False)
+    assert files_of(out) == long_reference
 
 
 def test_what_a_job_finds_wrong_is_one_line(data: Path, tmp_path: Path) -> None:

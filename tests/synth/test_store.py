@@ -26,12 +26,7 @@ from synth.plan import make_sample, open_plan
 from synth.sample import Sample, violations
 from synth.shards import Entry, Job, Marker, read_marker
 from synth.store import Dataset, Split
-from tests.synth.tiny import tiny_recipe, write_tiny
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tiny(tmp_path_factory.mktemp("data"))
+from tests.synth.tiny import tiny_recipe
 
 
 @pytest.fixture(scope="module")

@@ -107,6 +107,11 @@ def tiny_recipe(train: int = 14, shard_size: int = 4) -> Recipe:
     return parse_recipe(RECIPE.format(train=train, shard_size=shard_size), "tiny")
 
 
+# Its building takes long enough to be disturbed.
+LONG_TOML = RECIPE.format(train=110, shard_size=5)
+LONG = parse_recipe(LONG_TOML, "tiny")
+
+
 def write_tiny(folder: Path, people: int = 12, things: int = 12) -> Path:
     """Photos and masks of small people and things, as PNG files under ``folder``."""
     for name, count, tall in (("people", people, True), ("things", things, False)):
