@@ -21,13 +21,15 @@ pytest.importorskip("submitit", reason="submitit is not installed; install hdeoc
 
 LOCAL = ("--engine", "slurm", "--cluster", "local", "--workers", 2)
 
-# What submitit calls. A job is a shell in the background; its state is whether that lives.
+# What submitit calls. A job is a shell in the background; its state is whether that lives. As the
+# real one, sbatch copies the script: submitit renames its own as soon as it has a number.
 SCRIPTS = {
     "sbatch": """#!/bin/sh
 cp "$1" "$FAKE_SLURM/script"
+cp "$1" "$FAKE_SLURM/script.$$"
 SLURM_NTASKS=1 SLURM_JOB_NUM_NODES=1 SLURM_NODEID=0 SLURM_PROCID=0 SLURM_LOCALID=0 \\
 SLURM_JOB_NODELIST=here \\
-sh -c 'export SLURM_JOB_ID=$$; exec sh "$0"' "$1" >/dev/null 2>&1 &
+sh -c 'export SLURM_JOB_ID=$$; exec sh "$0"' "$FAKE_SLURM/script.$$" >/dev/null 2>&1 &
 echo "Submitted batch job $!"
 """,
     "srun": """#!/bin/sh
