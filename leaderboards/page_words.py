@@ -32,8 +32,8 @@ METRIC_WORDS = {
     "mask_l1": "Share of the picture's pixels whose mask is wrong.",
     "invisible_recall": "Share of the hidden pixels of this body part that the mask found.",
     "l1_hole": "Mean colour error inside the true hidden part; 0 is perfect, 1 is black for white.",
-    "l1": "Mean colour error over the whole picture, so that what is painted beside the person counts "
-    "too; on the mask track, share of its pixels whose mask is wrong.",
+    "l1": "Mean colour error over the whole picture, so that what is painted beside the person "
+    "counts too; on the mask track, share of its pixels whose mask is wrong.",
     "psnr_hole": "Peak signal-to-noise ratio inside the hidden part, in decibels.",
     "psnr": "Peak signal-to-noise ratio over the whole picture, in decibels.",
     "ssim_hole": "Structural similarity inside the hidden part: brightness, contrast and pattern "
