@@ -16,6 +16,7 @@ fitted before it gives them in :meth:`MethodConformance.upstream`.
 
 import copy
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import ClassVar
 
@@ -28,8 +29,9 @@ from torch import Tensor
 from hdeocc import train as loop
 from hdeocc.augment import NO_AUGMENTATION
 from hdeocc.batch import INPUTS, Batch, UndeclaredInput, collate
+from hdeocc.discriminators import frozen
 from hdeocc.fast import for_inference
-from hdeocc.learned import Adversarial, Learned
+from hdeocc.learned import Adversarial, Learned, Terms
 from hdeocc.method import Budget, FitData, Method
 from hdeocc.precision import Precision
 from leaderboards.cost import count_macs
@@ -212,20 +214,17 @@ class LearnedConformance(MethodConformance):
     ) -> None:
         nets = self.prepared(samples).nets.train()
         adversary = nets.discriminator
-        if adversary is not None:
-            adversary.requires_grad_(False)
-        terms, made = nets.generator_step(batch)
-        opinions = [term for name, term in terms.items() if name.startswith("adversarial")]
-        assert (adversary is not None) == bool(opinions)
-        if adversary is None:
-            return
-        torch.stack(opinions).sum().backward()
+        with adversary_frozen(nets):
+            terms, made = nets.generator_step(batch)
+            opinions = [term for name, term in terms.items() if name.startswith("adversarial")]
+            assert (adversary is not None) == bool(opinions)
+            if adversary is None:
+                return
+            torch.stack(opinions).sum().backward()
         assert any(map(has_gradient, nets.generator.parameters()))
         assert not any(map(has_gradient, adversary.parameters()))
         nets.zero_grad()
-        adversary.requires_grad_(True)
-        more = nets.discriminator_step(batch, {k: v.detach() for k, v in made.items()})
-        torch.stack(list(more.values())).sum().backward()
+        torch.stack(list(discriminator_terms(nets, batch, made).values())).sum().backward()
         assert any(map(has_gradient, adversary.parameters()))
         assert not any(map(has_gradient, nets.generator.parameters()))
 
@@ -422,16 +421,23 @@ def shaken(method: Method) -> Method:
     return copied
 
 
+def adversary_frozen(nets: Adversarial) -> AbstractContextManager[None]:
+    """Around a generator step and its gradients, as in the loop."""
+    return nullcontext() if nets.discriminator is None else frozen(nets.discriminator)
+
+
+def discriminator_terms(nets: Adversarial, batch: Batch, made: Terms) -> Terms:
+    """The discriminator step after it, as the loop takes it."""
+    return nets.discriminator_step(batch, {k: v.detach() for k, v in made.items()})
+
+
 def backward_both(nets: Adversarial, batch: Batch) -> None:
     """Gradients of one generator step and one discriminator step, as the loop takes them."""
-    discriminator = nets.discriminator
-    if discriminator is not None:
-        discriminator.requires_grad_(False)
-    terms, made = nets.generator_step(batch)
-    torch.stack([term.float() for term in terms.values()]).sum().backward()
-    if discriminator is not None:
-        discriminator.requires_grad_(True)
-        more = nets.discriminator_step(batch, {k: v.detach() for k, v in made.items()})
+    with adversary_frozen(nets):
+        terms, made = nets.generator_step(batch)
+        torch.stack([term.float() for term in terms.values()]).sum().backward()
+    if nets.discriminator is not None:
+        more = discriminator_terms(nets, batch, made)
         torch.stack([term.float() for term in more.values()]).sum().backward()
 
 
