@@ -1,25 +1,45 @@
 """Settings in TOML files: strict models, files found by path or bundled name, one-line errors."""
 
+import json
 import math
 import os
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib import resources
 from pathlib import Path
-from typing import Any, Generic, TypeVar, get_args
+from typing import Annotated, Any, Generic, Literal, TypeVar, get_args, get_origin
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from synth.errors import InputError
 
 
 class Strict(BaseModel):
-    """Settings that cannot change, and refuse keys they do not know."""
+    """Settings that cannot change, and refuse keys they do not know.
+
+    Numbers are numbers: pydantic would take ``true`` for 1 and "3" for 3. Its strict mode would
+    not, but refuses the lists of TOML where a setting is a tuple.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_their_kind(cls, given: Any) -> Any:
+        for name in given if isinstance(given, dict) else ():
+            kinds = _kinds(cls.model_fields[name].annotation) if name in cls.model_fields else {Any}
+            if kinds & _PLAIN and Any not in kinds:
+                _refuse_others(given[name], kinds, f".{name}")
+        return given
 
 
 Model = TypeVar("Model", bound=Strict)
@@ -27,6 +47,8 @@ Model = TypeVar("Model", bound=Strict)
 _LARGEST = 2**63 - 1
 _DEEPEST = 20
 _UNKNOWN = "unknown_kind"
+_NOT_OF_KIND = "not_of_its_kind"
+_PLAIN = frozenset({bool, int, float, str, type(None)})
 # What TOML calls what Python has other names for.
 _SHAPES = {
     "tuple_type": "has to be a list; write it in [ ]",
@@ -169,6 +191,8 @@ class Library(Generic[Model]):
             return f"key {key} is missing; add it ({where})"
         if fault["type"] == _UNKNOWN:
             return f"{key}.{fault['msg']}"
+        if fault["type"] == _NOT_OF_KIND:
+            return f"{key}{fault['msg']}".removeprefix(".") + "; change it"
         if fault["type"] == "tuple_type" and isinstance(fault["input"], dict):
             return f"{key}: has to be a list of tables; write [[{key}]]"
         if fault["type"] in _SHAPES:
@@ -192,6 +216,32 @@ def _written(fault: ErrorDetails, document: dict[str, Any]) -> list[str]:
             continue
         parts.append(str(part))
     return [*parts, str(fault["loc"][-1])] if fault["type"] == "missing" else parts
+
+
+def _kinds(annotation: Any) -> frozenset[Any]:
+    """What a setting may be in the end, in lists, choices of kinds and tables, with their keys."""
+    if get_origin(annotation) is Literal:
+        return frozenset(type(value) for value in get_args(annotation))
+    inner = get_args(annotation)
+    if get_origin(annotation) is Annotated:
+        inner = inner[:1]
+    if not inner:
+        return frozenset({annotation})
+    return frozenset().union(*(_kinds(part) for part in inner if part is not ...))
+
+
+def _refuse_others(given: Any, kinds: Set[Any], at: str) -> None:
+    """Refuse ``true`` where no truth value may stand, and text where nothing but numbers may."""
+    if isinstance(given, list | tuple):
+        for number, one in enumerate(given):
+            _refuse_others(one, kinds, f"{at}.{number}")
+    elif isinstance(given, dict) and kinds <= _PLAIN:  # a model asks this of its own settings
+        for name, one in given.items():
+            _refuse_others(one, kinds, f"{at}.{name}")
+    elif isinstance(given, bool | str) and type(given) not in kinds:
+        wanted = "text" if str in kinds else "true or false" if bool in kinds else "a number"
+        said = f"{at}: has to be {wanted} (got {json.dumps(given)[:60]})"
+        raise PydanticCustomError(_NOT_OF_KIND, "{said}", {"said": said})
 
 
 def tagged(key: str, models: Iterable[type[BaseModel]]) -> BeforeValidator:

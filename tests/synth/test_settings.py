@@ -45,6 +45,15 @@ def test_every_bundled_recipe_is_sound() -> None:
             ("[counts]", "occlusion.occluders = 2\n[counts]"),
             r"occluders: has to be a list.* \(got 2\)",
         ),
+        (("val = 0", "val = true"), r"counts\.val: has to be a number \(got true\); change it"),
+        (("val = 0", 'val = "3"'), r'counts\.val: has to be a number \(got "3"\); change it'),
+        (('name = "mine"', "name = true"), r"^mine.toml: name: has to be text \(got true\)"),
+        (("[counts]", "size = true\n[counts]"), r"^mine.toml: size: has to be a number"),
+        (("pool = 10", "pool = 10\nweight = true"), r"people\.0\.weight: has to be a number"),
+        (
+            ("pool = 10", 'pool = 10\ntrain_only = "no"'),
+            r'people\.0\.train_only: has to be true or false \(got "no"\)',
+        ),
         (("[counts]\ntrain = 4\nval = 0\ntest = 2", "counts = 6"), "counts: has to be a table"),
     ],
 )
@@ -118,6 +127,11 @@ def test_a_fault_of_the_base_is_named(text: str, said: str, tmp_path: Path) -> N
         ("hidden = { edges = [0, 1], shars = [1] }", "unknown key .*shars; did you mean shares"),
         ("hidden = { edges = [0, 1], shares = [1, 2] }", "has 2 edges and 2 shares; give 1"),
         ("scale = [0.1, 99]", "occlusion.scale = .*; give sizes up to 4"),
+        ("hidden = [true, 1]", "occlusion.hidden.0: has to be a number"),
+        (
+            "hidden = { edges = [0, true], shares = [1] }",
+            "occlusion.hidden.edges.1: has to be a nu",
+        ),
         ("truncate = 2", "occlusion.truncate: .*less than or equal to 1 .*; change it"),
         ('reach = "rejct"', "occlusion.reach: .*'steer' or 'reject'"),
     ],
