@@ -277,6 +277,11 @@ def quickstart(out: Path, workers: int | None) -> None:
 
     Takes minutes on two cores, without GPU and without network. Stop it at any time; the same
     command goes on where it stopped.
+
+    \b
+    Examples:
+      hdeocc quickstart
+      hdeocc quickstart --out out/people
     """
     from leaderboards.benchmark import load_benchmark
 

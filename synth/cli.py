@@ -84,18 +84,19 @@ def _tell_versions(folder: Path, info: dict[str, Any]) -> None:
 def build(ctx: click.Context, recipe: str, out: Path, part: tuple[int, int], **given: Any) -> None:
     """Build the data set of RECIPE: the name of a bundled recipe, or a .toml file.
 
-    \b
-    hdeocc synth build people-quick --out data/people
-    hdeocc synth build my-photos.toml --out data/mine --count 5000 --workers 8
-    hdeocc synth build my-photos.toml --out data/hard --preset hard
-    hdeocc synth build my-photos.toml --out data/mine --part 3/16    (on machine 3 of 16)
-    hdeocc synth build my-photos.toml --out data/mine --engine ray --address 10.0.0.1:6379
-    hdeocc synth build my-photos.toml --out data/mine --engine slurm --workers 64 \\
-        --slurm partition=cpu --slurm time=04:00:00
-
     Interrupt it when you like: the same command goes on where it stopped. Workers, parts and
     engines never change what a sample looks like; only the recipe and its seed do. Engines of
     several machines need OUT and the photos on a file system that all of them share.
+
+    \b
+    Examples:
+      hdeocc synth build people-quick --out data/people
+      hdeocc synth build my-photos.toml --out data/mine --count 5000 --workers 8
+      hdeocc synth build my-photos.toml --out data/hard --preset hard
+      hdeocc synth build my-photos.toml --out data/mine --part 3/16    (on machine 3 of 16)
+      hdeocc synth build my-photos.toml --out data/mine --engine ray --address 10.0.0.1:6379
+      hdeocc synth build my-photos.toml --out data/mine --engine slurm --workers 64 \\
+          --slurm partition=cpu --slurm time=04:00:00
     """
     from synth.build import build as build_dataset
     from synth.engines import choose
@@ -130,8 +131,9 @@ def preview(recipe: str, out: Path, rows: int, split: str, **given: Any) -> None
     """Draw the first samples of RECIPE as one PNG: image, clean, amodal, modal, parsing.
 
     \b
-    hdeocc synth preview people-quick --out people.png
-    hdeocc synth preview my-photos.toml --split test --rows 20
+    Examples:
+      hdeocc synth preview people-quick --out people.png
+      hdeocc synth preview my-photos.toml --split test --rows 20
     """
     from synth.atomic import check_target, make_folder_of, write_bytes
     from synth.output import refuse_inside
@@ -161,11 +163,12 @@ def preview(recipe: str, out: Path, rows: int, split: str, **given: Any) -> None
 def check(ctx: click.Context, folder: Path, workers: int) -> None:
     """Check every file, sample and invariant of the data set in FOLDER.
 
-    \b
-    hdeocc synth check data/people
-    hdeocc synth check data/people --workers 8
-
     Prints the fingerprint and "sound", or the first problems; the exit code is then 2.
+
+    \b
+    Examples:
+      hdeocc synth check data/people
+      hdeocc synth check data/people --workers 8
     """
     from synth.check import check as find_problems
     from synth.store import read_info
@@ -191,7 +194,12 @@ def check(ctx: click.Context, folder: Path, workers: int) -> None:
 
 @synth.command()
 def recipes() -> None:
-    """List the recipes that come with the package."""
+    """List the recipes that come with the package.
+
+    \b
+    Example:
+      hdeocc synth recipes
+    """
     from synth.recipe import bundled, load_recipe
 
     for name in bundled():

@@ -34,8 +34,9 @@ def estimate(
     """Measure RECIPE on a few samples and say what --count of them would take.
 
     \b
-    hdeocc synth estimate photos-small --count 100000000 --cores 512
-    hdeocc synth estimate mine.toml --count 1000000 --core-hour 0.04 --tb-month 20
+    Examples:
+      hdeocc synth estimate photos-small --count 100000000 --cores 512
+      hdeocc synth estimate mine.toml --count 1000000 --core-hour 0.04 --tb-month 20
     """
     from synth.estimate import project
     from synth.recipe import load_recipe

@@ -7,7 +7,7 @@ import click
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--to", "kind", required=True, metavar="FORMAT", help="One of the formats below.")
+@click.option("--to", "kind", required=True, metavar="FORMAT", help="One of the formats above.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder to make.")
 @click.option("--split", "splits", multiple=True, help="Only this split; may be given again.")
 def export(folder: Path, kind: str, out: Path, splits: tuple[str, ...]) -> None:
@@ -20,14 +20,14 @@ def export(folder: Path, kind: str, out: Path, splits: tuple[str, ...]) -> None:
     folder   PNG files by kind and id, and samples.csv
     parquet  one table a split with pictures and masks inside (needs hdeocc[parquet])
 
+    The folder appears when it is complete. An earlier export there is replaced; anything else is
+    never touched.
+
     \b
     Examples:
       hdeocc synth export data/people --to coco --out people-coco
       hdeocc synth export data/people --to parquet --out people-tables --split train
       hdeocc synth export data/people --to folder --out people-png --split val --split test
-
-    The folder appears when it is complete. An earlier export there is replaced; anything else is
-    never touched.
     """
     from synth.export import export as write
     from synth.export import writer_of

@@ -19,8 +19,9 @@ def people(out: Path, count: int, size: int, seed: int, labels: str) -> None:
     """Draw a sheet of built-in people: those a recipe with the same seed gets.
 
     \b
-    hdeocc synth people --out people.png
-    hdeocc synth people --count 12 --size 256 --labels yes
+    Examples:
+      hdeocc synth people --out people.png
+      hdeocc synth people --count 12 --size 256 --labels yes
     """
     import numpy as np
     from tqdm import tqdm

@@ -39,14 +39,15 @@ def segmenter(
 ) -> None:
     """Train the networks of RECIPE's initial masks: the name of a recipe, or a .toml file.
 
-    \b
-    hdeocc synth segmenter photos-small --out networks/photos
-    hdeocc synth segmenter photos-small --measure yes
-
     Every network is trained on composites of all train people but those of its fold, and gives
     the masks of that fold: so nobody gets a mask from a network that saw them. Interrupt it when
     you like: the same command goes on where it stopped. --measure prints how masks jittered by
     different strengths, and those of RECIPE's own [initial], overlap with the true ones.
+
+    \b
+    Examples:
+      hdeocc synth segmenter photos-small --out networks/photos
+      hdeocc synth segmenter photos-small --measure yes
     """
     from synth.recipe import load_recipe
 

@@ -30,12 +30,12 @@ def stats(folder: Path, out: Path, show: str) -> None:
     Hidden shares asked and reached, visible share by body part, sizes, classes, placements,
     sources, licences, rejected inputs, and the twelve most and least hidden samples.
 
+    The page is one file without any reference; the numbers lie beside it as JSON.
+
     \b
     Examples:
       hdeocc synth stats data/people
       hdeocc synth stats data/people --out people.html --open yes
-
-    The page is one file without any reference; the numbers lie beside it as JSON.
     """
     from synth.errors import InputError
     from synth.stats.page import write_stats

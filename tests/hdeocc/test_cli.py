@@ -1,6 +1,8 @@
 """The front door: every mistake is one line with exit code 2, an interruption one with 130."""
 
 import errno
+import re
+from collections.abc import Iterator
 
 import click
 import pytest
@@ -35,6 +37,29 @@ def test_help_is_still_help() -> None:
     for arguments in ([], ["synth"], ["bench", "--help"], ["-h"]):
         shown = run(*arguments)
         assert "Usage: " in shown.output and len(shown.output.splitlines()) > 5
+
+
+def every_command(group: click.Group, *words: str) -> Iterator[tuple[tuple[str, ...], str]]:
+    """The words of each command that does something, and its help."""
+    context = click.Context(group, info_name="hdeocc")
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        if isinstance(command, click.Group):
+            yield from every_command(command, *words, name)
+        else:
+            assert command is not None
+            yield (*words, name), command.get_help(click.Context(command, info_name=name))
+
+
+def test_every_help_ends_with_examples_of_the_command() -> None:
+    shown = list(every_command(cli.main))
+    assert len(shown) > 20
+    for words, text in shown:
+        told, _, rest = text.partition("\n\nOptions:")
+        examples = re.split(r"\n\n  Examples?:\n", told)
+        assert rest and len(examples) == 2 and "\n\n" not in examples[1], words
+        lines = [line.split() for line in examples[1].splitlines()]
+        assert ["hdeocc", *words] in [line[: len(words) + 1] for line in lines], words
 
 
 def raising(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> Result:

@@ -301,7 +301,6 @@ def test_the_command(dataset: Dataset, tmp_path: Path) -> None:
         refused = CliRunner().invoke(command, given_)
         assert refused.exit_code == 2 and message in refused.output
         assert len(refused.output.strip().splitlines()) == 1
-    assert "Examples:" in CliRunner().invoke(command, ["--help"]).output
 
 
 def test_a_relative_folder_is_found_but_not_the_current_one(

@@ -268,7 +268,6 @@ def test_the_command(dataset: Dataset, tmp_path: Path, monkeypatch: pytest.Monke
     assert done.exit_code == 0 and f"{out}: 40 samples" in done.output and opened == []
     CliRunner().invoke(command, [str(dataset.path), "--out", str(out), "--open", "yes"])
     assert opened == [out.as_uri()]
-    assert "Examples:" in CliRunner().invoke(command, ["--help"]).output
     for arguments, message in (
         ([str(tmp_path / "no")], "holds no data set"),
         ([str(dataset.path), "--out", str(tmp_path / "page.pdf")], "ends in .html"),
