@@ -2,7 +2,8 @@
 
 import errno
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import click
 import pytest
@@ -60,6 +61,34 @@ def test_every_help_ends_with_examples_of_the_command() -> None:
         assert rest and len(examples) == 2 and "\n\n" not in examples[1], words
         lines = [line.split() for line in examples[1].splitlines()]
         assert ["hdeocc", *words] in [line[: len(words) + 1] for line in lines], words
+
+
+def command_of(words: Sequence[str]) -> tuple[click.Command, Sequence[str]]:
+    """The command that words call, and the words that are left for it."""
+    command: click.Command = cli.main
+    while isinstance(command, click.Group):
+        found = command.get_command(click.Context(command), words[0])
+        assert found is not None, f"no command {words[0]!r}"
+        command, words = found, words[1:]
+    return command, words
+
+
+def shown_commands() -> Iterator[str]:
+    """Every command that a page of the docs or a help shows on a line of its own."""
+    root = Path(__file__).parents[2]
+    blocks = [told for _, told in every_command(cli.main)]
+    for page in (root / "README.md", *sorted(root.glob("docs/*.md"))):
+        blocks += re.findall(r"^```\n(.*?)^```", page.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    for block in blocks:
+        joined = re.sub(r"\\\n\s*", "", block)
+        yield from re.findall(r"^ *(hdeocc .+)$", joined, re.MULTILINE)
+
+
+@pytest.mark.parametrize("line", sorted(set(shown_commands())))
+def test_what_is_shown_exists_with_its_options(line: str) -> None:
+    command, words = command_of(re.split(r"  +#|  +\(| # ", line)[0].split()[1:])
+    known = {option for parameter in command.params for option in parameter.opts} | {"--help"}
+    assert {word.partition("=")[0] for word in words if word.startswith("-")} <= known
 
 
 def raising(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> Result:

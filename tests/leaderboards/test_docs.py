@@ -5,7 +5,6 @@ import re
 from importlib import resources
 from pathlib import Path
 
-import click
 import pytest
 import torch
 from click.testing import CliRunner
@@ -108,18 +107,6 @@ def test_no_bundled_benchmark_has_a_border_band() -> None:
     names = [name for name in BENCHMARKS.bundled() if not is_speed(name)]
     assert "No bundled benchmark sets one" in FLAT
     assert all(load_benchmark(name).border_band == 0 for name in names)
-
-
-@pytest.mark.parametrize("line", sorted(set(re.findall(r"^hdeocc .*$", TEXT, re.MULTILINE))))
-def test_commands_exist_with_their_options(line: str) -> None:
-    words = line.partition("#")[0].split()[1:]
-    command: click.Command = main
-    while isinstance(command, click.Group):
-        found = command.get_command(click.Context(command), words.pop(0))
-        assert found is not None, line
-        command = found
-    known = {option for parameter in command.params for option in parameter.opts}
-    assert {word for word in words if word.startswith("--")} <= known
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/results.md"])
