@@ -1,11 +1,15 @@
 """Flow matching: the way from noise to truth, what the condition tells, guesses and their mean."""
 
 import json
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from baselines.flow import (
@@ -19,6 +23,7 @@ from baselines.flow import (
     Goal,
     goal_of,
     noise,
+    shifted,
     told,
     untold,
 )
@@ -32,7 +37,7 @@ from tests.conformance import (
     hole_of,
 )
 
-TINY = FlowConfig((4, 8), groups=2, steps=4, guesses=3)
+TINY = FlowConfig((4, 8), groups=2, steps=4, guesses=3, shift=1)
 
 
 @cache
@@ -77,6 +82,30 @@ def test_any_size(height: int, width: int) -> None:
     assert made.shape == (2, 4, height, width)
 
 
+@given(st.floats(0.001, 0.999), st.floats(0.2, 30))
+def test_a_shift_divides_the_ratio_of_signal_to_noise(time: float, shift: float) -> None:
+    even = torch.tensor([0.0, time, 1.0], dtype=torch.float64)
+    none, found, all_ = shifted(even, shift).tolist()
+    assert none == pytest.approx(0, abs=1e-12) and all_ == 1
+    assert found / (1 - found) == pytest.approx(time / (1 - time) / shift)
+
+
+def test_training_asks_mostly_about_what_is_near_the_noise(batch: Batch) -> None:
+    torch.manual_seed(0)
+    shares = {}
+    for shift in (1.0, 6.0):
+        nets = FlowNets(replace(TINY, shift=shift))
+        seen: list[Tensor] = []
+        exact = Exact(goal_of(batch))
+        exact.register_forward_pre_hook(lambda _, given, seen=seen: seen.append(given[1]))  # type: ignore[misc]
+        nets.generator.goal = exact  # type: ignore[assignment]
+        for _ in range(500):
+            nets.generator_step(batch)
+        shares[shift] = float((torch.cat(seen) < 0.1).float().mean())
+    # Before a tenth of the way lie 1 - 0.9 / (6 - 5 * 0.9) = 0.4 of the times.
+    assert shares == {1.0: pytest.approx(0.1, abs=0.03), 6.0: pytest.approx(0.4, abs=0.04)}
+
+
 def test_the_time_matters() -> None:
     torch.manual_seed(0)
     network = Goal(TINY.channels, TINY.groups)
@@ -107,17 +136,23 @@ def test_who_knows_the_end_leads_every_guess_there(batch: Batch) -> None:
     assert made.shape == (3, len(batch), 4, *batch.image.shape[-2:])
     assert torch.allclose(made, ((goal + 1) / 2).expand_as(made), atol=1e-5)
     assert exact.times == [0, 0.25, 0.5, 0.75] * 3
+    flow.config = replace(TINY, shift=3)
+    exact.times.clear()
+    assert torch.allclose(flow(untold(batch.image, batch.initial)), made, atol=1e-5)
+    assert exact.times == pytest.approx([0, 0.1, 0.25, 0.5] * 3)
 
 
-def test_a_guess_goes_straight_at_even_speed(batch: Batch) -> None:
-    flow, goal = Flow(TINY), goal_of(batch)
+@pytest.mark.parametrize("shift", [1.0, 6.0])
+def test_a_guess_goes_straight(batch: Batch, shift: float) -> None:
+    flow, goal = Flow(replace(TINY, shift=shift)), goal_of(batch)
+    times = shifted(torch.linspace(0, 1, TINY.steps + 1), shift)
     flow.goal = Exact(goal)  # type: ignore[assignment]
     seen: list[Tensor] = []
     flow.goal.register_forward_pre_hook(lambda _, given: seen.append(given[0].clone()))
     flow(untold(batch.image, batch.initial))
     for place, state in enumerate(seen):
         guess, step = divmod(place, TINY.steps)
-        t = step / TINY.steps
+        t = times[step]
         assert torch.allclose(state, (1 - t) * noise(guess, goal) + t * goal, atol=1e-5)
 
 
@@ -201,7 +236,15 @@ def test_the_best_guess_is_no_worse_than_any(batch: Batch) -> None:
     assert bool((best > each.min(dim=0).values).any()), "all guesses are alike"
 
 
-@pytest.mark.parametrize("bad", [{"channels": (6, 8)}, {"channels": (8,)}, {"guesses": 0}])
-def test_what_makes_no_sense_is_refused(bad: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match=r"two or more multiples of 8|at least 1"):
-        FlowConfig(**bad)  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    ("bad", "said"),
+    [
+        ({"channels": (5, 8)}, "two or more multiples of 2"),
+        ({"channels": (8,)}, "two or more multiples of 2"),
+        ({"guesses": 0}, "at least 1"),
+        ({"shift": 0}, "above 0"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(bad: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        replace(TINY, **bad)
