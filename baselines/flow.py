@@ -58,7 +58,7 @@ class FlowConfig:
     steps: int = 16
     guesses: int = 8
     told: float = 0.5
-    shift: float = 6.0
+    shift: float = 16.0
 
     def __post_init__(self) -> None:
         if any(width % self.groups for width in self.channels) or len(self.channels) < 2:
@@ -71,9 +71,9 @@ class FlowConfig:
 
 # Down to maps of 8 pixels each, where a network sees the whole person.
 FLOW_PRESETS: dict[Preset, FlowConfig] = {
-    "quick": FlowConfig((8, 16, 32, 48), steps=4, guesses=4, shift=3),
+    "quick": FlowConfig((8, 16, 32, 48), steps=4, guesses=4, shift=8),
     "small": FlowConfig((32, 64, 128, 128, 128), steps=8),
-    "full": FlowConfig((128, 256, 384, 384, 384, 384), shift=12),
+    "full": FlowConfig((128, 256, 384, 384, 384, 384), shift=32),
 }
 
 
