@@ -77,8 +77,10 @@ def shown_commands() -> Iterator[str]:
     """Every command that a page of the docs or a help shows on a line of its own."""
     root = Path(__file__).parents[2]
     blocks = [told for _, told in every_command(cli.main)]
-    for page in (root / "README.md", *sorted(root.glob("docs/*.md"))):
-        blocks += re.findall(r"^```\n(.*?)^```", page.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    # With the language too: the end of a block in TOML would else be taken for a beginning.
+    fenced = re.compile(r"^```[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+    for page in (root / "README.md", *sorted(root.glob("docs/**/*.md"))):
+        blocks += fenced.findall(page.read_text("utf-8"))
     for block in blocks:
         joined = re.sub(r"\\\n\s*", "", block)
         yield from re.findall(r"^ *(hdeocc .+)$", joined, re.MULTILINE)
