@@ -11,7 +11,10 @@ the truth y, x_t = (1 - t) n + t y, the network tells where the way ends, which 
     condition: image (3), initial mask, told mask, and 1 where the whole mask is told
 
 Where the whole mask is told (content track, and a share of the training samples), the hole of the
-image is grey. Guesses are drawn by Euler's steps from noise that is the same for every sample.
+image is grey. What the condition tells of a guess stands in it from the start without noise, and is
+no part of the loss: the colours that are visible; and where the whole mask is told, all of it, and
+the grey around the person. Guesses are drawn by Euler's steps from noise that is the same for every
+sample.
 """
 
 import math
@@ -25,7 +28,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from baselines.borrowed import Borrowed
-from baselines.signed import mean_over
+from baselines.signed import by_sample, mean_over
 from hdeocc.batch import Batch
 from hdeocc.blocks import conv3x3
 from hdeocc.content_recovery import hole_of
@@ -36,6 +39,9 @@ MASK = "mask.flow"
 GREY = 0.5
 STATE, CONDITION = 4, 6
 FREQUENCIES = 16
+# A hole is a few hundredths of the frame: in the mean over all of it, its colours hardly count and
+# stay grey. With a greater weight the mask, which shares the network, loses more than they gain.
+HOLE_WEIGHT = 0.3
 
 
 @dataclass(frozen=True)
@@ -149,6 +155,19 @@ def told(image: Tensor, modal: Tensor, amodal: Tensor) -> Tensor:
     return torch.cat([seen, *masks, torch.ones_like(modal)], dim=1)
 
 
+def known_of(condition: Tensor) -> tuple[Tensor, Tensor]:
+    """What the condition (B, 6, H, W) tells of a guess (B, 4, H, W): where (bool), and the values.
+
+    Initial masks err, so what is visible is not taken for a part of the mask that is to be found.
+    """
+    image, visible, whole, tells = condition.split((3, 1, 1, 1), dim=1)
+    visible, whole, tells = visible >= 0.5, whole >= 0.5, tells >= 0.5
+    colours = visible | (tells & ~whole)
+    where = torch.cat([tells.expand_as(whole), colours.expand(-1, 3, -1, -1)], dim=1)
+    values = torch.cat([whole.to(image.dtype), torch.where(visible, image, GREY)], dim=1)
+    return where, values * 2 - 1
+
+
 class Flow(nn.Module):
     """Draws guesses: condition (B, 6, H, W) -> mask and colours (guesses, B, 4, H, W) in [0, 1]."""
 
@@ -163,20 +182,22 @@ class Flow(nn.Module):
         return torch.stack([self._guess(k, condition) for k in range(self.config.guesses)])
 
     def _guess(self, number: int, condition: Tensor) -> Tensor:
-        state = noise(number, condition).expand(len(condition), -1, -1, -1)
+        known, values = known_of(condition)
+        state = torch.where(known, values, noise(number, condition))
         state = state.contiguous(memory_format=torch.channels_last)
         times = shifted(torch.linspace(0, 1, self.config.steps + 1), self.config.shift)
         for now, then in pairwise(times.tolist()):
             time = torch.full((len(condition),), now, device=condition.device)
-            end = self.goal(state, time, condition).float()
+            end = torch.where(known, values, self.goal(state, time, condition).float())
             state = state + (end - state) * ((then - now) / (1 - now))
         return ((state + 1) / 2).clamp(0, 1)
 
 
 class FlowNets(Adversarial):
-    """The network and its loss: mean squares of where the way ends, mask and colours apart.
+    """The network and its loss: mean squares of where the way ends, of what it is not told.
 
-    Colours of samples whose clean picture is unknown weigh nothing.
+    Of the mask over the samples that have to find it; of the colours over the frame, and over the
+    pixels of the holes once more. Colours of samples whose clean picture is unknown weigh nothing.
     """
 
     def __init__(self, config: FlowConfig) -> None:
@@ -185,27 +206,34 @@ class FlowNets(Adversarial):
 
     def generator_step(self, batch: Batch) -> tuple[Terms, Terms]:
         flow = cast(Flow, self.generator)
-        truth = goal_of(batch)
-        start = torch.randn_like(truth)
+        truth, condition = goal_of(batch), self._condition(batch)
+        known, values = known_of(condition)
         time = shifted(torch.rand(len(batch), device=truth.device), self.config.shift)
-        at = time[:, None, None, None]
-        found = flow.goal((1 - at) * start + at * truth, time, self._condition(batch))
-        each = (found.float() - truth).square().mean(dim=(2, 3))
-        colours = mean_over(each[:, 1:].mean(dim=1), batch.has_clean)
-        return {"mask": each[:, 0].mean(), "colours": colours}, {}
+        at = by_sample(time)
+        way = torch.where(known, values, (1 - at) * torch.randn_like(truth) + at * truth)
+        found = flow.goal(way, time, condition).float()
+        missed = (found - truth).square().masked_fill(known, 0)
+        mask, colours = missed[:, :1], missed[:, 1:].mean(dim=1, keepdim=True)
+        clean = by_sample(batch.has_clean)
+        hole = hole_of(batch.modal, batch.amodal) & clean
+        return {
+            "mask": mean_over(mask, 1 - condition[:, 5:]),
+            "colours": mean_over(colours, clean),
+            "hole": HOLE_WEIGHT * mean_over(colours, hole),
+        }, {}
 
     def _condition(self, batch: Batch) -> Tensor:
         """Some samples, drawn anew in every step, are told their whole mask."""
         tells = torch.rand(len(batch), device=batch.image.device) < self.config.told
         known = told(batch.image, batch.modal, batch.amodal)
-        return torch.where(tells[:, None, None, None], known, untold(batch.image, batch.initial))
+        return torch.where(by_sample(tells), known, untold(batch.image, batch.initial))
 
 
 def goal_of(batch: Batch) -> Tensor:
     """The truth (B, 4, H, W) in [-1, 1]: the whole mask, and the person's colours on grey."""
     whole = (batch.amodal >= 0.5).to(batch.image.dtype)
     seen = batch.image.masked_fill(hole_of(batch.modal, batch.amodal), GREY)
-    person = torch.where(batch.has_clean[:, None, None, None], batch.clean, seen)
+    person = torch.where(by_sample(batch.has_clean), batch.clean, seen)
     return torch.cat([whole, torch.where(whole > 0, person, GREY)], dim=1) * 2 - 1
 
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from baselines.flow import (
+    HOLE_WEIGHT,
     MASK,
     Flow,
     FlowConfig,
@@ -22,6 +23,7 @@ from baselines.flow import (
     FlowNets,
     Goal,
     goal_of,
+    known_of,
     noise,
     shifted,
     told,
@@ -128,17 +130,18 @@ class Exact(nn.Module):
 
 
 def test_who_knows_the_end_leads_every_guess_there(batch: Batch) -> None:
-    goal = goal_of(batch)
+    condition = untold(batch.image, batch.initial)
     flow = Flow(TINY)
-    exact = Exact(goal)
+    exact = Exact(goal_of(batch))
     flow.goal = exact  # type: ignore[assignment]
-    made = flow(untold(batch.image, batch.initial))
+    made = flow(condition)
     assert made.shape == (3, len(batch), 4, *batch.image.shape[-2:])
-    assert torch.allclose(made, ((goal + 1) / 2).expand_as(made), atol=1e-5)
+    end = (torch.where(*known_of(condition), goal_of(batch)) + 1) / 2
+    assert torch.allclose(made, end.expand_as(made), atol=1e-5)
     assert exact.times == [0, 0.25, 0.5, 0.75] * 3
     flow.config = replace(TINY, shift=3)
     exact.times.clear()
-    assert torch.allclose(flow(untold(batch.image, batch.initial)), made, atol=1e-5)
+    assert torch.allclose(flow(condition), made, atol=1e-5)
     assert exact.times == pytest.approx([0, 0.1, 0.25, 0.5] * 3)
 
 
@@ -149,11 +152,13 @@ def test_a_guess_goes_straight(batch: Batch, shift: float) -> None:
     flow.goal = Exact(goal)  # type: ignore[assignment]
     seen: list[Tensor] = []
     flow.goal.register_forward_pre_hook(lambda _, given: seen.append(given[0].clone()))
-    flow(untold(batch.image, batch.initial))
+    condition = told(batch.image, batch.modal, batch.amodal)
+    flow(condition)
     for place, state in enumerate(seen):
         guess, step = divmod(place, TINY.steps)
         t = times[step]
-        assert torch.allclose(state, (1 - t) * noise(guess, goal) + t * goal, atol=1e-5)
+        way = (1 - t) * noise(guess, goal) + t * goal
+        assert torch.allclose(state, torch.where(*known_of(condition), way), atol=1e-5)
 
 
 def test_who_knows_the_end_has_no_loss(batch: Batch) -> None:
@@ -161,10 +166,51 @@ def test_who_knows_the_end_has_no_loss(batch: Batch) -> None:
     nets = FlowNets(TINY)
     nets.generator.goal = Exact(goal_of(batch))  # type: ignore[assignment]
     terms, made = nets.generator_step(batch)
-    assert set(terms) == {"mask", "colours"} and not made
+    assert set(terms) == {"mask", "colours", "hole"} and not made
     assert all(float(term) < 1e-6 for term in terms.values())
-    nets.generator.goal = Exact(-goal_of(batch))  # type: ignore[assignment]
+    nets.generator.goal = Exact(goal_of(batch) + 1)  # type: ignore[assignment]
     assert all(float(term) > 0.1 for term in nets.generator_step(batch)[0].values())
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_the_loss_is_of_what_is_not_told(batch: Batch, share: float) -> None:
+    goal, hole = goal_of(batch), hole_of(batch)
+    condition = [untold(batch.image, batch.initial), told(batch.image, batch.modal, batch.amodal)]
+    known, _ = known_of(condition[int(share)])
+    nets = FlowNets(replace(TINY, told=share))
+    nets.generator.goal = Exact(goal + 5 * known)  # type: ignore[assignment]
+    assert all(float(term) < 1e-6 for term in nets.generator_step(batch)[0].values())
+    nets.generator.goal = Exact(goal + hole)  # type: ignore[assignment]
+    terms = nets.generator_step(batch)[0]
+    missed = hole & ~known[:, 1:2]
+    assert float(terms["hole"]) == pytest.approx(HOLE_WEIGHT * float(missed.sum() / hole.sum()))
+    assert float(terms["colours"]) == pytest.approx(float(missed.float().mean()))
+    assert float(terms["mask"]) == pytest.approx(0 if share else float(hole.float().mean()))
+
+
+def test_colours_that_nobody_knows_weigh_nothing(batch: Batch) -> None:
+    nets = FlowNets(TINY)
+    nets.generator.goal = Exact(goal_of(batch) + 1)  # type: ignore[assignment]
+    none = batch.replace(has_clean=torch.zeros_like(batch.has_clean))
+    terms = nets.generator_step(none)[0]
+    assert float(terms["colours"]) == float(terms["hole"]) == 0
+
+
+def test_what_is_told_stays_in_every_guess(batch: Batch) -> None:
+    torch.manual_seed(0)
+    flow, hole = Flow(TINY), hole_of(batch)
+    made = flow(told(batch.image, batch.modal, batch.amodal))
+    assert torch.equal(made[:, :, :1], batch.amodal.expand_as(made[:, :, :1]))
+    around = ~hole.expand_as(batch.image)
+    wanted = (goal_of(batch)[:, 1:] + 1) / 2
+    assert all(torch.allclose(guess[:, 1:][around], wanted[around], atol=1e-6) for guess in made)
+    assert not torch.allclose(made[0, :, 1:], made[1, :, 1:])
+
+    found = flow(untold(batch.image, batch.initial))
+    visible = batch.initial.expand_as(batch.image) >= 0.5
+    for guess in found:
+        assert torch.allclose(guess[:, 1:][visible], batch.image[visible], atol=1e-6)
+    assert not torch.allclose(found[0, :, :1], found[1, :, :1])
 
 
 def test_guesses_differ_and_are_the_same_every_time(batch: Batch) -> None:
