@@ -188,6 +188,22 @@ def test_the_loss_is_of_what_is_not_told(batch: Batch, share: float) -> None:
     assert float(terms["mask"]) == pytest.approx(0 if share else float(hole.float().mean()))
 
 
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_training_shows_what_is_told_without_noise(batch: Batch, share: float) -> None:
+    torch.manual_seed(0)
+    nets = FlowNets(replace(TINY, told=share))
+    shown: list[tuple[Tensor, ...]] = []
+    nets.generator.goal.register_forward_pre_hook(  # type: ignore[union-attr]
+        lambda _, given: shown.append(given)
+    )
+    nets.generator_step(batch)
+    ((way, _, condition),) = shown
+    known, values = known_of(condition)
+    assert torch.equal(way[known], values[known])
+    # Noise reaches beyond the range of masks and colours.
+    assert float(way[~known].abs().max()) > 1.5 > float(values.abs().max())
+
+
 def test_colours_that_nobody_knows_weigh_nothing(batch: Batch) -> None:
     nets = FlowNets(TINY)
     nets.generator.goal = Exact(goal_of(batch) + 1)  # type: ignore[assignment]
