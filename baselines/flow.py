@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from baselines.borrowed import Borrowed
-from baselines.signed import by_sample, mean_over
+from baselines.signed import by_sample, mean_over, signed
 from hdeocc.batch import Batch
 from hdeocc.blocks import conv3x3
 from hdeocc.content_recovery import hole_of
@@ -40,7 +40,7 @@ GREY = 0.5
 STATE, CONDITION = 4, 6
 FREQUENCIES = 16
 # A hole is a few hundredths of the frame: in the mean over all of it, its colours hardly count and
-# stay grey. With a greater weight the mask, which shares the network, loses more than they gain.
+# stay grey. What a greater weight gives to them, it takes from the mask, which shares the network.
 HOLE_WEIGHT = 0.3
 
 
@@ -165,7 +165,7 @@ def known_of(condition: Tensor) -> tuple[Tensor, Tensor]:
     colours = visible | (tells & ~whole)
     where = torch.cat([tells.expand_as(whole), colours.expand(-1, 3, -1, -1)], dim=1)
     values = torch.cat([whole.to(image.dtype), torch.where(visible, image, GREY)], dim=1)
-    return where, values * 2 - 1
+    return where, signed(values)
 
 
 class Flow(nn.Module):
@@ -179,10 +179,11 @@ class Flow(nn.Module):
     def forward(self, condition: Tensor) -> Tensor:
         # Passes forward with none back take a fifth less time on a CPU with colours side by side.
         condition = condition.contiguous(memory_format=torch.channels_last)
-        return torch.stack([self._guess(k, condition) for k in range(self.config.guesses)])
-
-    def _guess(self, number: int, condition: Tensor) -> Tensor:
         known, values = known_of(condition)
+        numbers = range(self.config.guesses)
+        return torch.stack([self._guess(k, condition, known, values) for k in numbers])
+
+    def _guess(self, number: int, condition: Tensor, known: Tensor, values: Tensor) -> Tensor:
         state = torch.where(known, values, noise(number, condition))
         state = state.contiguous(memory_format=torch.channels_last)
         times = shifted(torch.linspace(0, 1, self.config.steps + 1), self.config.shift)
@@ -217,7 +218,7 @@ class FlowNets(Adversarial):
         clean = by_sample(batch.has_clean)
         hole = hole_of(batch.modal, batch.amodal) & clean
         return {
-            "mask": mean_over(mask, 1 - condition[:, 5:]),
+            "mask": mean_over(mask, ~known[:, :1]),
             "colours": mean_over(colours, clean),
             "hole": HOLE_WEIGHT * mean_over(colours, hole),
         }, {}
@@ -234,7 +235,7 @@ def goal_of(batch: Batch) -> Tensor:
     whole = (batch.amodal >= 0.5).to(batch.image.dtype)
     seen = batch.image.masked_fill(hole_of(batch.modal, batch.amodal), GREY)
     person = torch.where(by_sample(batch.has_clean), batch.clean, seen)
-    return torch.cat([whole, torch.where(whole > 0, person, GREY)], dim=1) * 2 - 1
+    return signed(torch.cat([whole, torch.where(whole > 0, person, GREY)], dim=1))
 
 
 class FlowMask(Learned):
