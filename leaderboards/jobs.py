@@ -21,6 +21,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing import connection, resource_tracker
 from pathlib import Path
+from types import FrameType
 from typing import Any, Literal
 
 import click
@@ -36,6 +37,7 @@ from synth.errors import InputError
 from synth.store import Dataset
 
 EVERY = 5  # seconds between two looks at how far the rows are
+AGAIN = 20  # seconds after which a process that was told to stop, and goes on, is told again
 CLEAR = "\r\x1b[K"  # back to the begin of the terminal's line, which is emptied
 
 Answer = tuple[Literal["made", "refused", "broke"], Any]
@@ -215,6 +217,9 @@ def _processes(works: Sequence[_Work]) -> Iterator[list[_Job]]:
             job.process.join()
     except BaseException:
         _stop(pool)
+        for job in pool:
+            # A signal that comes right before a wait for the pipe does not end the wait; this does.
+            job.pipe.close()
         raise
     finally:
         for job in pool:
@@ -259,10 +264,7 @@ def _work(work: _Work, pipe: "connection.Connection[Any, Any]") -> None:
     with open(work.log, "a", buffering=1, encoding="utf-8") as log:
         os.dup2(log.fileno(), sys.stdout.fileno())
         os.dup2(log.fileno(), sys.stderr.fileno())
-        with contextlib.suppress(KeyboardInterrupt, EOFError):
-            # Who was started in the background ignores Ctrl-C, and so would its processes.
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        with contextlib.suppress(EOFError, BrokenPipeError), _until_interrupted():
             _use_device(work)
             maker: RowMaker | None = None
             while asked := pipe.recv():
@@ -280,6 +282,25 @@ def _work(work: _Work, pipe: "connection.Connection[Any, Any]") -> None:
                     first = next(iter(str(error).splitlines()), "")
                     answer = ("broke", f"{type(error).__name__}: {first}")
                 pipe.send(answer)
+
+
+@contextlib.contextmanager
+def _until_interrupted() -> Iterator[None]:
+    """A block that SIGINT ends; where something swallows it, as destructors do, it comes again."""
+
+    def told(number: int, frame: FrameType | None) -> None:
+        signal.setitimer(signal.ITIMER_REAL, AGAIN)
+        raise KeyboardInterrupt
+
+    # Who was started in the background ignores Ctrl-C, and so would its processes.
+    signal.signal(signal.SIGALRM, told)
+    signal.signal(signal.SIGINT, told)
+    try:
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+            yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def _maker(work: _Work) -> RowMaker:

@@ -1,21 +1,26 @@
 """Rows made by several processes: the same results, nothing made twice, and an end for all."""
 
+import contextlib
 import multiprocessing
+import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from multiprocessing import connection
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from leaderboards import jobs
 from leaderboards.benchmark import load_benchmark
 from leaderboards.diff import diff
 from leaderboards.fit import Fitter
 from leaderboards.folder import Folder
-from leaderboards.jobs import Schedule, _answer, _Job, _Progress
+from leaderboards.jobs import Schedule, _answer, _Job, _Progress, _Work
 from leaderboards.plan import Planned, planned, stands_on
 from leaderboards.records import read_records
 from leaderboards.status import status
@@ -132,8 +137,8 @@ def called(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One benchmark, made by one process ("one") and by two ("two")."""
     folder = tmp_path_factory.mktemp("jobs")
-    for out, jobs in (("one", []), ("two", ["--jobs", "2"])):
-        done = called(folder, out, *jobs)
+    for out, more in (("one", []), ("two", ["--jobs", "2"])):
+        done = called(folder, out, *more)
         assert done.returncode == 0, done.stderr
         (folder / f"{out}.err").write_text(done.stderr)
     return folder
@@ -195,6 +200,42 @@ def test_a_process_that_died_is_named_with_its_row(tmp_path: Path) -> None:
     job = _Job(None, ours, tmp_path / "job-1.log", Planned("mask", ("unet",), 2))
     with pytest.raises(InputError, match=r"row mask track: unet, seed 2: .*memory.*job-1\.log"):
         _answer(job)
+
+
+def hears_nothing(work: _Work, pipe: "connection.Connection[None, None]") -> None:
+    """A process that the signal reaches right before it waits, which then waits on."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.alarm(30)  # which ends the process by a signal
+    pipe.send(None)
+    with contextlib.suppress(EOFError):
+        pipe.recv()
+
+
+def swallows(work: _Work, pipe: "connection.Connection[None, None]") -> None:
+    """A process in which the first interrupt is lost, as in a destructor."""
+    jobs.AGAIN = 1
+    with jobs._until_interrupted():
+        with contextlib.suppress(KeyboardInterrupt):
+            pipe.send(None)
+            time.sleep(30)
+        time.sleep(30)
+        os._exit(1)
+
+
+@pytest.mark.parametrize("process", [hears_nothing, swallows])
+def test_who_missed_the_signal_ends_too(
+    process: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "_work", process)
+    benchmark = load_benchmark("photos-64")
+    work = _Work(
+        benchmark, Folder(tmp_path), tmp_path, tmp_path, None, "always", 1, 1, tmp_path / "log"
+    )
+    with pytest.raises(InputError, match="refused"), jobs._processes([work]) as pool:
+        (job,) = pool
+        job.pipe.recv()
+        raise InputError("a row was refused")
+    assert job.process.exitcode == 0
 
 
 def test_a_terminal_shows_how_far_the_rows_are(
