@@ -217,14 +217,13 @@ def _processes(works: Sequence[_Work]) -> Iterator[list[_Job]]:
             job.process.join()
     except BaseException:
         _stop(pool)
-        for job in pool:
-            # A signal that comes right before a wait for the pipe does not end the wait; this does.
-            job.pipe.close()
         raise
     finally:
         for job in pool:
-            _wait(job, pool)
+            # A signal that comes right before a wait for the pipe does not end the wait; this does.
             job.pipe.close()
+        for job in pool:
+            _wait(job, pool)
 
 
 @contextlib.contextmanager
@@ -293,8 +292,8 @@ def _until_interrupted() -> Iterator[None]:
         raise KeyboardInterrupt
 
     # Who was started in the background ignores Ctrl-C, and so would its processes.
-    signal.signal(signal.SIGALRM, told)
     signal.signal(signal.SIGINT, told)
+    signal.signal(signal.SIGALRM, told)
     try:
         with contextlib.suppress(KeyboardInterrupt):
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
