@@ -64,9 +64,19 @@ def costs(row: "Row") -> dict[str, str]:
 
 
 def devices(table: "Table") -> str:
-    """On what the times of a table were measured; "" where nothing was timed."""
-    records = [one for row in table.rows for one in row.records if one.milliseconds is not None]
-    return ", ".join(dict.fromkeys(one.device for one in records))
+    """On what the times of a table were measured; "" where nothing was timed.
+
+    Of several devices that of most rows comes first, then each other one with its rows, whose times
+    are not comparable with the first.
+    """
+    found: dict[str, list[str]] = {}
+    for row in table.rows:
+        if row.timed_on is not None:
+            found.setdefault(row.timed_on, []).append(table.label(row.record))
+    if not found:
+        return ""
+    most, *others = sorted(found, key=lambda device: -len(found[device]))
+    return "; but ".join([most, *(f"{', '.join(found[one])} on {one}" for one in others)])
 
 
 def people(n: int) -> str:

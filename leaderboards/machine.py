@@ -108,7 +108,7 @@ def facts_of(row: Row) -> Facts:
         "test_fingerprint": record.data.test_fingerprint,
         "trained_by": _joined(row, lambda one: one.trained_by),
         "code_version": _joined(row, lambda one: one.code_version),
-        "device": _joined(row, lambda one: one.device),
+        "device": row.timed_on or _joined(row, lambda one: one.device),
         "seconds_fit": row.seconds_fit,
         "milliseconds": row.milliseconds,
     }

@@ -63,7 +63,7 @@ COLUMN_WORDS = {
     "parameters": "Parameters that take part in a prediction.",
     "macs": "Multiply-adds of one prediction at batch 1: how much arithmetic it takes, on any "
     "machine.",
-    "ms": "Median milliseconds of one prediction at batch 1, on the device named under Reproduce.",
+    "ms": "Median milliseconds of one prediction at batch 1, on the device that Definitions name.",
 }
 INPUT_WORDS = {
     "image": "the occluded photo",

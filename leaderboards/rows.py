@@ -97,9 +97,20 @@ class Row:
         return max((total.n for total in found if total is not None), default=0)
 
     @property
+    def timed_on(self) -> str | None:
+        """The device of its milliseconds: where its first timed seed ran; None where not timed."""
+        timed = (one.device for one in self.records if one.milliseconds is not None)
+        return next(timed, None)
+
+    @property
     def milliseconds(self) -> float | None:
-        """Median time of one sample, averaged over the seeds; None where not measured."""
-        return _known_mean(record.milliseconds for record in self.records)
+        """Median time of one sample, averaged over the seeds; None where not measured.
+
+        Seeds that ran elsewhere than ``timed_on`` are left out: a mean over two machines is the
+        time of neither.
+        """
+        here = [one for one in self.records if one.device == self.timed_on]
+        return _known_mean(record.milliseconds for record in here)
 
     @property
     def seconds_fit(self) -> float | None:

@@ -69,6 +69,19 @@ def test_a_second_run_differs_in_the_last_columns_only() -> None:
     assert before != after
 
 
+def test_a_time_is_of_one_machine_where_seeds_ran_on_several() -> None:
+    seeds = [
+        record("a", LOW, milliseconds=None, device="first"),
+        record("a", LOW, seed=1, milliseconds=9.0, device="slow"),
+        record("a", LOW, seed=2, milliseconds=1.0, device="fast"),
+        record("a", LOW, seed=3, milliseconds=8.0, device="slow"),
+    ]
+    (read,) = _read(to_csv(make_tables(seeds)))
+    assert (read["milliseconds"], read["device"]) == ("8.5", "slow")
+    (untimed,) = _read(to_csv(make_tables(seeds[:1])))
+    assert (untimed["milliseconds"], untimed["device"]) == ("", "first")
+
+
 def test_csv_joins_tracks_with_empty_cells() -> None:
     content = content_record(totals={}, bins=(), samples=(), n_expected=0, n_scored=0)
     mask, other = _read(to_csv(make_tables([record("a", LOW), content])))

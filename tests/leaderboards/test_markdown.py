@@ -67,9 +67,16 @@ def test_numbers_of_bins_and_parts_have_their_intervals_too() -> None:
 
 
 def test_where_the_time_was_taken_is_said() -> None:
-    text = to_markdown(make_tables([record("a", LOW), record("b", HIGH, device="x")]))
-    assert "one prediction at batch 1, on x, a CPU." in text
+    assert "one prediction at batch 1, on a CPU." in to_markdown(make_tables([record("a", LOW)]))
     assert "at batch 1" not in to_markdown(make_tables([record("a", LOW, milliseconds=None)]))
+
+
+def test_times_of_another_machine_are_not_taken_for_comparable_ones() -> None:
+    elsewhere = [record("c", LOW, device="x"), record("b", LOW, device="x")]
+    made = [record("a", HIGH, device="y"), record("untimed", LOW, milliseconds=None), *elsewhere]
+    text = to_markdown(make_tables(made))
+    assert "one prediction at batch 1, on x; but A on y.\n" in text
+    assert "on x; but A on y." in to_latex(make_tables(made))
 
 
 def test_masks_without_anything_of_the_person_are_counted() -> None:
