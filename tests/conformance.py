@@ -319,13 +319,12 @@ class LearnedConformance(MethodConformance):
         method = self.heart_method()
         before = self.heart_upstream(people)
         learn_by_heart(method, people, self.heart_steps, self.heart_lr, before)
-        batch = collate(people)
-        if method.track == "mask":
-            iou = 1 - error(method, batch)
-            assert iou >= 0.95, f"IoU {iou:.4f}, not 0.95"
-        else:
-            ratio = decibels(method, batch)
-            assert ratio >= 26, f"{ratio:.2f} dB in the hole, not 26"
+        for one in (method, *self.who_borrow(method)):
+            knows_by_heart(one, people)
+
+    def who_borrow(self, method: Method) -> list[Method]:
+        """Rows without a training of their own, fitted with the networks of ``method``."""
+        return []
 
     def test_a_killed_fit_goes_on_to_the_same_prediction(
         self,
@@ -393,6 +392,17 @@ def eight_people(real_data: Path, size: int) -> list[Sample]:
         if len(found) == 8:
             break
     return list(found.values())
+
+
+def knows_by_heart(method: Method, people: list[Sample]) -> None:
+    """Masks of IoU 0.95, or 26 dB in the holes, on the people it was trained on."""
+    batch = collate(people)
+    if method.track == "mask":
+        iou = 1 - error(method, batch)
+        assert iou >= 0.95, f"IoU {iou:.4f}, not 0.95"
+    else:
+        ratio = decibels(method, batch)
+        assert ratio >= 26, f"{ratio:.2f} dB in the hole, not 26"
 
 
 def learn_by_heart(

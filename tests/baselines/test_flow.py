@@ -50,11 +50,17 @@ def fitted_before() -> dict[str, Method]:
 
 class TestFlowMask(LearnedConformance):
     method = FlowMask
-    heart_steps = 1200
+    heart_steps = 1800
     heart_lr = 4e-3
     takes_float64 = False
     learn_steps = 150
     learn_lr = 4e-3
+
+    def who_borrow(self, method: Method) -> list[Method]:
+        rows: list[Method] = [FlowMaskBest("quick"), FlowContent("quick")]
+        for row in rows:
+            row.fit(FitData([], [], upstream={MASK: method}), Budget(samples=1), cpu_fabric())
+        return rows
 
 
 class TestFlowMaskBest(MethodConformance):
