@@ -33,6 +33,7 @@ from leaderboards.folder import Folder
 from leaderboards.make_rows import Datasets, RowMaker, training_samples
 from leaderboards.plan import Planned, stands_on
 from leaderboards.status import DONE, MISSING, row_status
+from synth.engines.base import interrupts_held
 from synth.errors import InputError
 from synth.store import Dataset
 
@@ -205,7 +206,8 @@ def _processes(works: Sequence[_Work]) -> Iterator[list[_Job]]:
         for work in works:
             ours, theirs = spawning.Pipe()
             process = spawning.Process(target=_work, args=(work, theirs))
-            with _held(signal.SIGINT):
+            resource_tracker.ensure_running()  # it lets signals through again when it starts
+            with interrupts_held():
                 process.start()
                 pool.append(_Job(process, ours, work.log))
             theirs.close()
@@ -224,17 +226,6 @@ def _processes(works: Sequence[_Work]) -> Iterator[list[_Job]]:
             job.pipe.close()
         for job in pool:
             _wait(job, pool)
-
-
-@contextlib.contextmanager
-def _held(number: signal.Signals) -> Iterator[None]:
-    """A process that is started in the block gets the signal when it is ready for it."""
-    resource_tracker.ensure_running()  # it lets signals through again when it starts
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {number})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _wait(job: _Job, pool: Sequence[_Job]) -> None:
