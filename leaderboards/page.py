@@ -176,7 +176,7 @@ def _facts(sections: Sequence[_Section]) -> dict[str, Any]:
         "tracks": {table.track: TRACK_TITLES[table.track] for table in tables},
         "inputs": [name for name in INPUT_WORDS if any(name in r.consumes for r in records)],
         "devices": sorted({record.device for record in records}),
-        "timed_on": list(dict.fromkeys(places for one in tables if (places := devices(one)))),
+        "timed_on": timed_on(tables),
         "codes": sorted({record.code_version for record in records}),
         "seeds": sorted({record.seed for record in records}),
         "libraries": _libraries(sections),
@@ -184,6 +184,15 @@ def _facts(sections: Sequence[_Section]) -> dict[str, Any]:
         "several_data": len({table.first.data.test_fingerprint for table in tables}) > 1,
         "several_seeds": any(len(row.records) > 1 for table in tables for row in table.rows),
     }
+
+
+def timed_on(tables: Sequence[Table]) -> list[str]:
+    """Where times were measured; said track by track where that is not the same for all."""
+    places = {TRACK_TITLES[table.track]: devices(table) for table in tables}
+    timed = {track: where for track, where in places.items() if where}
+    if len(set(timed.values())) < 2:
+        return list(timed.values())[:1]
+    return [f"{track}: {where}" for track, where in timed.items()]
 
 
 def _command(benchmark: str) -> str:

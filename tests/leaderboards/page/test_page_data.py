@@ -64,6 +64,18 @@ def test_json_holds_the_numbers_of_the_tables(tables: list[Table]) -> None:
             assert sum(b[3] for b in made["bins"][table.headline] if b) == sum(data["bins"])
 
 
+def test_the_page_says_of_which_track_a_row_was_timed_elsewhere() -> None:
+    painters = [fakes.content_record(name, device="x") for name in ("one", "two")]
+    here = [fakes.record(device="x"), *painters]
+    assert page.timed_on(make_tables(here)) == ["x"]
+    away = fakes.content_record("beta", title="Beta", device="y")
+    assert page.timed_on(make_tables([*here, away])) == [
+        "Mask completion: x", "Content recovery: x; but Beta on y",
+    ]  # fmt: skip
+    untimed = [fakes.record(milliseconds=None), fakes.content_record(milliseconds=None)]
+    assert page.timed_on(make_tables(untimed)) == []
+
+
 def test_one_person_alone_gives_no_interval() -> None:
     ious, hidden, people = [0.5, 0.6, 0.7], [0.15, 0.15, 0.45], ["a", "b", "c"]
     [table] = make_tables([fakes.record(ious=ious, people=people, hidden=hidden)])
