@@ -1,5 +1,6 @@
 """Files that are either whole or not there: write beside the target, fsync, then rename."""
 
+import errno
 import json
 import os
 import socket
@@ -42,6 +43,8 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
     Raises:
         InputError: the file system refused (disk full, no permission ...).
     """
+    if os.path.isdir(path):  # who is given the name by a user asks `check_target` before
+        raise _refused(path, IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR)))
     check_target(path)
     unfinished = temporary(path)
     try:

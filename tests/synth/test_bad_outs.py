@@ -169,6 +169,19 @@ def test_files_written_together_are_named_where_they_are_refused(tmp_path: Path)
     assert [path.name for path in tmp_path.iterdir()] == ["b"]
 
 
+def test_a_folder_in_the_way_of_a_shard_is_named(data: Path, tmp_path: Path) -> None:
+    """Nobody gave the name of this file: to be told to give another is of no help."""
+    out = tmp_path / "out"
+    build(tiny_recipe(), out, data, progress=False)
+    for name in ("dataset.json", "shard-00001.json", "shard-00001.tar"):
+        (out / name).unlink()
+    (out / "shard-00001.tar").mkdir()
+    (out / "shard-00001.tar" / "mine.txt").write_text("dear")
+    with pytest.raises(InputError, match=r"shard-00001\.tar: cannot be written \(Is a directory\)"):
+        build(tiny_recipe(), out, data, progress=False)
+    assert (out / "shard-00001.tar" / "mine.txt").read_text() == "dear"
+
+
 @pytest.mark.parametrize("kind", FORMATS)
 def test_an_export_is_replaced_and_nothing_else(
     kind: str, dataset: Dataset, tmp_path: Path
