@@ -36,6 +36,9 @@ class TestTeleaPerson(ContentConformance):
 
 class TestPix2PixMask(LearnedConformance):
     method = Pix2PixMask
+    # At ten times the original's rate where it ends is a draw: IoU 0.936 after 400 steps, 0.999
+    # after 600, 0.914 after 800.
+    heart_lr = 5e-4
 
 
 class TestPix2PixContent(LearnedConformance, ContentConformance):
