@@ -188,11 +188,11 @@ def _facts(sections: Sequence[_Section]) -> dict[str, Any]:
 
 def timed_on(tables: Sequence[Table]) -> list[str]:
     """Where times were measured; said track by track where that is not the same for all."""
-    places = {TRACK_TITLES[table.track]: devices(table) for table in tables}
-    timed = {track: where for track, where in places.items() if where}
-    if len(set(timed.values())) < 2:
-        return list(timed.values())[:1]
-    return [f"{track}: {where}" for track, where in timed.items()]
+    timed = [(TRACK_TITLES[one.track], where) for one in tables if (where := devices(one))]
+    places = list(dict.fromkeys(where for _, where in timed))
+    if len(places) < 2:
+        return places
+    return list(dict.fromkeys(f"{track}: {where}" for track, where in timed))
 
 
 def _command(benchmark: str) -> str:

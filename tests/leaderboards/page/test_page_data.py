@@ -72,6 +72,8 @@ def test_the_page_says_of_which_track_a_row_was_timed_elsewhere() -> None:
     assert page.timed_on(make_tables([*here, away])) == [
         "Mask completion: x", "Content recovery: x; but Beta on y",
     ]  # fmt: skip
+    twice = make_tables([fakes.record(device="x")]) + make_tables([fakes.record(device="y")])
+    assert page.timed_on(twice) == ["Mask completion: x", "Mask completion: y"]
     untimed = [fakes.record(milliseconds=None), fakes.content_record(milliseconds=None)]
     assert page.timed_on(make_tables(untimed)) == []
 
